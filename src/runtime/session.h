@@ -1,0 +1,37 @@
+/* Running graphs on the context's backend.
+ *
+ *   oai_plan  a compiled graph, immutable, shared, reference-counted through the context's plan cache
+ *   oai_exec  one instance of it with its workspace; one thread at a time
+ *
+ * Plan creation evaluates everything that depends only on params and constants once (on the reference backend), so
+ * folded weights cost nothing per run. */
+#ifndef OAI_RUNTIME_SESSION_H
+#define OAI_RUNTIME_SESSION_H
+
+#include "graph/graph.h"
+#include "runtime/context.h"
+
+typedef struct oai_plan oai_plan;
+typedef struct oai_exec oai_exec;
+
+typedef struct oai_plan_options {
+    const char *backend;   /* NULL = the context's; "reference" for checks */
+    uint32_t n_threads;    /* 0 = the context's */
+    int32_t precision;     /* OASSL_PRECISION_* */
+    int32_t deterministic;
+    int32_t no_fusion;
+} oai_plan_options;
+
+/* `params` as in backend.h: one entry a PARAM value, host memory that outlives the plan.  options may be NULL.
+ * f64 graphs always run on the reference backend (others compute f32).  The graph may be destroyed afterwards. */
+oassl_status oai_plan_create(oassl_context *context, const oassl_graph *graph, const oassl_backend_param *params,
+                             uint32_t n_params, const oai_plan_options *options, oai_plan **out_plan);
+void oai_plan_destroy(oai_plan *plan);
+oassl_status oai_plan_info(const oai_plan *plan, oassl_backend_plan_info *out_info);
+
+oassl_status oai_exec_create(oai_plan *plan, oai_exec **out_exec);
+void oai_exec_destroy(oai_exec *exec);
+oassl_status oai_exec_bind(oai_exec *exec, oai_value value, void *address);
+oassl_status oai_exec_run(oai_exec *exec);
+
+#endif
