@@ -1,0 +1,183 @@
+#include "base/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+
+oassl_status oai_json_parse(const char *text, size_t bytes, const char *name, uint64_t first_line,
+                            json_t **out_value) {
+    json_error_t error;
+    *out_value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+    if (*out_value) return OASSL_STATUS_OK;
+    if (json_error_code(&error) == json_error_out_of_memory) return oai_no_memory(bytes, name);
+    uint64_t line = first_line + (error.line > 0 ? (uint64_t)error.line - 1 : 0);
+    return oai_fail(OASSL_STATUS_FORMAT, "%s:%llu:%d: not valid JSON: %s", name, (unsigned long long)line,
+                    error.column > 0 ? error.column : 1, error.text);
+}
+
+static size_t bom_bytes(const char *text, size_t bytes) {
+    return bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+}
+
+oassl_status oai_json_load(const oai_host *host, const char *path, json_t **out_value) {
+    *out_value = NULL;
+    char *text;
+    size_t bytes;
+    OAI_TRY(oai_file_read(host, path, OAI_JSON_MAX_BYTES, &text, &bytes));
+    size_t bom = bom_bytes(text, bytes);
+    oassl_status status = oai_json_parse(text + bom, bytes - bom, path, 1, out_value);
+    oai_free(host, text);
+    return status;
+}
+
+oassl_status oai_json_save(const oai_host *host, const char *path, const json_t *value) {
+    char *text = json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+    if (!text) return oai_fail(OASSL_STATUS_OUT_OF_MEMORY, "%s: cannot format as JSON", path);
+    size_t bytes = strlen(text);
+    text[bytes] = '\n'; /* over the terminator: the length goes along */
+    oassl_status status = oai_file_write(host, path, text, bytes + 1);
+    free(text);
+    return status;
+}
+
+/* ---- fields ------------------------------------------------------------------------------------------------- */
+
+oassl_status oai_json_unexpected(const char *key, const char *expected, const json_t *found) {
+    if (!found) return oai_fail(OASSL_STATUS_FORMAT, "field '%s': missing, expected %s", key, expected);
+    char text[64] = "";
+    size_t n = json_dumpb(found, text, sizeof text, JSON_ENCODE_ANY | JSON_COMPACT);
+    if (n >= sizeof text) { /* cut at a whole UTF-8 character */
+        n = sizeof text - 4;
+        while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80) n--;
+        memcpy(text + n, "...", 4);
+    } else {
+        text[n] = 0;
+    }
+    return oai_fail(OASSL_STATUS_FORMAT, "field '%s': expected %s, found %s", key, expected, text);
+}
+
+bool oai_json_has(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    return value && !json_is_null(value);
+}
+
+oassl_status oai_json_string(const json_t *object, const char *key, const char **out_text) {
+    const json_t *value = json_object_get(object, key);
+    *out_text = json_string_value(value);
+    return *out_text ? OASSL_STATUS_OK : oai_json_unexpected(key, "a string", value);
+}
+
+oassl_status oai_json_integer(const json_t *object, const char *key, int64_t min, int64_t max, int64_t *out_value) {
+    const json_t *value = json_object_get(object, key);
+    *out_value = 0;
+    if (json_is_integer(value) && json_integer_value(value) >= min && json_integer_value(value) <= max) {
+        *out_value = json_integer_value(value);
+        return OASSL_STATUS_OK;
+    }
+    char expected[80];
+    snprintf(expected, sizeof expected, "an integer from %lld to %lld", (long long)min, (long long)max);
+    return oai_json_unexpected(key, expected, value);
+}
+
+oassl_status oai_json_number(const json_t *object, const char *key, double *out_value) {
+    const json_t *value = json_object_get(object, key);
+    *out_value = json_number_value(value);
+    return json_is_number(value) ? OASSL_STATUS_OK : oai_json_unexpected(key, "a number", value);
+}
+
+oassl_status oai_json_boolean(const json_t *object, const char *key, bool *out_value) {
+    const json_t *value = json_object_get(object, key);
+    *out_value = json_is_true(value);
+    return json_is_boolean(value) ? OASSL_STATUS_OK : oai_json_unexpected(key, "true or false", value);
+}
+
+oassl_status oai_json_array(const json_t *object, const char *key, json_t **out_array) {
+    json_t *value = json_object_get(object, key);
+    *out_array = json_is_array(value) ? value : NULL;
+    return *out_array ? OASSL_STATUS_OK : oai_json_unexpected(key, "a list", value);
+}
+
+oassl_status oai_json_object(const json_t *object, const char *key, json_t **out_object) {
+    json_t *value = json_object_get(object, key);
+    *out_object = json_is_object(value) ? value : NULL;
+    return *out_object ? OASSL_STATUS_OK : oai_json_unexpected(key, "an object", value);
+}
+
+oassl_status oai_json_numbers(const json_t *object, const char *key, size_t n, double *out_values) {
+    const json_t *value = json_object_get(object, key);
+    bool fits = json_is_array(value) && json_array_size(value) == n;
+    for (size_t i = 0; fits && i < n; i++) {
+        const json_t *item = json_array_get(value, i);
+        fits = json_is_number(item);
+        out_values[i] = json_number_value(item);
+    }
+    if (fits) return OASSL_STATUS_OK;
+    char expected[48];
+    snprintf(expected, sizeof expected, "a list of %zu numbers", n);
+    return oai_json_unexpected(key, expected, value);
+}
+
+/* ---- lines -------------------------------------------------------------------------------------------------- */
+
+struct oai_jsonl {
+    const oai_host *host;
+    char *path, *text;
+    size_t bytes, position;
+    uint64_t line;
+};
+
+oassl_status oai_jsonl_open(const oai_host *host, const char *path, oai_jsonl **out_lines) {
+    *out_lines = NULL;
+    oai_jsonl *lines = oai_calloc(host, 1, sizeof *lines);
+    if (!lines) return oai_no_memory(sizeof *lines, path);
+    lines->host = host;
+    lines->path = oai_strdup(host, path);
+    oassl_status status = lines->path ? oai_file_read(host, path, OAI_JSON_MAX_BYTES, &lines->text, &lines->bytes)
+                                      : oai_no_memory(strlen(path) + 1, path);
+    if (status != OASSL_STATUS_OK) {
+        oai_jsonl_close(lines);
+        return status;
+    }
+    lines->position = bom_bytes(lines->text, lines->bytes);
+    *out_lines = lines;
+    return OASSL_STATUS_OK;
+}
+
+static bool is_blank(const char *text, size_t bytes) {
+    for (size_t i = 0; i < bytes; i++)
+        if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r') return false;
+    return true;
+}
+
+oassl_status oai_jsonl_next(oai_jsonl *lines, json_t **out_object) {
+    *out_object = NULL;
+    while (lines->position < lines->bytes) {
+        const char *start = lines->text + lines->position;
+        size_t left = lines->bytes - lines->position;
+        const char *newline = memchr(start, '\n', left);
+        size_t n = newline ? (size_t)(newline - start) : left;
+        lines->position += n + (newline != NULL);
+        lines->line++;
+        if (is_blank(start, n)) continue;
+        json_t *value;
+        OAI_TRY(oai_json_parse(start, n, lines->path, lines->line, &value));
+        if (!json_is_object(value)) {
+            json_decref(value);
+            return oai_fail(OASSL_STATUS_FORMAT, "%s:%llu: expected one JSON object a line, found a list", lines->path,
+                            (unsigned long long)lines->line);
+        }
+        *out_object = value;
+        return OASSL_STATUS_OK;
+    }
+    return OASSL_STATUS_OK;
+}
+
+uint64_t oai_jsonl_line(const oai_jsonl *lines) { return lines->line; }
+
+void oai_jsonl_close(oai_jsonl *lines) {
+    if (!lines) return;
+    oai_free(lines->host, lines->text);
+    oai_free(lines->host, lines->path);
+    oai_free(lines->host, lines);
+}
