@@ -1,0 +1,132 @@
+/* Training: manifest + caption features in, weights out.
+ *
+ * One training step (forward, losses, backward, Adam) is one compiled graph on the context's backend.  Samples are
+ * loaded and augmented by worker threads ahead of the step.  What is learned is written as safetensors checkpoints:
+ * `last` (weights, optimiser, RNG, step, configuration: enough to resume bit-exactly) and `best` (weights only, by the
+ * validation score).  A JSON Lines log records every step.
+ *
+ * Threads: a trainer is used by one thread at a time.  Errors: every function returns a status; a NaN or infinity in
+ * the loss or a gradient stops training with NON_FINITE naming the first bad tensor and the step, and leaves the last
+ * good checkpoint in place.
+ *
+ * Sources: OCA, ORI and the total: spec losses.md 8 (OA-SSL eqs. 1-8); LVS: losses.md 1.
+ *
+ * Example:
+ *   oassl_trainer_options options = OASSL_TRAINER_OPTIONS_INIT;
+ *   oassl_trainer_options_set(&options, "base_width", "16");
+ *   oassl_trainer *trainer;
+ *   oassl_trainer_create(ctx, &options, "data/manifest.jsonl", "data/captions.npz", "run", &trainer);
+ *   oassl_status status = oassl_trainer_run(trainer);
+ *   oassl_trainer_destroy(trainer); */
+#ifndef OASSL_TRAINER_H
+#define OASSL_TRAINER_H
+
+#include "context.h"
+#include "loss.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct oassl_trainer oassl_trainer;
+
+enum {
+    OASSL_TASK_LOCALIZE = 0, /* OA-SSL or, with lambda_oca = lambda_ori = 0, its LVS baseline */
+    OASSL_TASK_CLASSIFY = 1  /* supervised pre-training of the visual trunk on labelled pictures */
+};
+enum { OASSL_MIX_WAVEFORM_SUM = 0, OASSL_MIX_WAVEFORM_MEAN = 1, OASSL_MIX_LOGSPEC_MEAN = 2 };
+enum { OASSL_AXIS_WIDTH = 0, OASSL_AXIS_HEIGHT = 1 };
+enum { OASSL_BN_EVAL = 0, OASSL_BN_TRAIN = 1 };
+enum { OASSL_SCHEDULE_CONSTANT = 0, OASSL_SCHEDULE_COSINE = 1 };
+
+/* The names oassl_trainer_options_set() and the configuration file use are the field names; enumerators are written in
+ * lower case ("classify", "waveform_mean", "cosine").  Zero means the default given in [brackets]. */
+typedef struct oassl_trainer_options {
+    uint32_t struct_size;
+    int32_t task;             /* OASSL_TASK_* */
+    /* network (models.md 2, 3.6) */
+    uint32_t base_width;      /* channels of the first stage [64]; 16 suits small machines */
+    uint32_t image_size;      /* side of the square input in pixels [224] */
+    uint32_t visual_stride;   /* output stride of the visual trunk, 32 or 16 (LVS) [32] */
+    uint32_t audio_stride;    /* the same for the audio trunk [32] */
+    int32_t audio_preset;     /* OASSL_AUDIO_PRESET_* of audio.h [oassl] */
+    /* data */
+    uint32_t batch_size;      /* [32] */
+    uint32_t n_sources;       /* sources in a training sample; above 1 single-source records are mixed [1] */
+    int32_t mix_axis;         /* OASSL_AXIS_* of the composed picture */
+    int32_t mix_mode;         /* OASSL_MIX_* */
+    int32_t no_flip;          /* 1: no horizontal flips in training */
+    int32_t no_crop;          /* 1: the test transform instead of random crops */
+    uint32_t n_workers;       /* loader threads [1] */
+    uint32_t cache_mb;        /* decoded samples kept in memory, MiB [512] */
+    uint64_t seed;            /* initialisation, order, augmentation, mixtures [0] */
+    /* optimisation: Adam (0.9, 0.999) */
+    uint32_t n_steps;         /* total optimiser steps; 0 = n_epochs */
+    uint32_t n_epochs;        /* [100] */
+    double lr;                /* [1e-4] */
+    double lr_visual;         /* factor on lr for the visual trunk [1]; negative freezes it */
+    double lr_audio;          /* factor for the audio trunk [1] */
+    double lr_text;           /* factor for text_proj [1] */
+    double weight_decay;      /* added to the gradient [0] */
+    int32_t schedule;         /* OASSL_SCHEDULE_* */
+    uint32_t warmup_steps;    /* linear from 0 [0] */
+    int32_t visual_bn;        /* OASSL_BN_* of the visual trunk: [eval] when `init` is given, else train */
+    int32_t audio_bn_eval;    /* 1: the audio trunk's BN in eval mode */
+    /* run */
+    uint32_t val_every;       /* steps between validations; 0 = once an epoch */
+    uint32_t save_every;      /* steps between `last` checkpoints; 0 = at each validation */
+    uint32_t max_val;         /* samples used by a validation during training [256] */
+    int32_t deterministic;    /* 1: two runs are bit-identical */
+    /* weights whose tensors initialise the networks, e.g. a classifier's or torchvision's ResNet-18; NULL = random.
+     * Keys without a network prefix initialise the visual trunk. */
+    const char *init;
+    oassl_loss_options loss;  /* loss.h: kind, lambdas, temperatures, ORI options */
+} oassl_trainer_options;
+
+#define OASSL_TRAINER_OPTIONS_INIT {sizeof(oassl_trainer_options), .loss = OASSL_LOSS_OPTIONS_INIT}
+
+/* Sets one field from text; loss fields as "loss.<field>".  NOT_FOUND names an unknown key, INVALID_ARGUMENT a value
+ * that does not fit.  "init" is kept by pointer. */
+OASSL_API oassl_status oassl_trainer_options_set(oassl_trainer_options *options, const char *key, const char *value);
+/* Sets fields from a JSON object in a file: {"lr": 1e-4, "loss.lambda_ori": 0.1}.  Strings are not kept: "init" in the
+ * file is refused; pass it beside the file. */
+OASSL_API oassl_status oassl_trainer_options_read(oassl_trainer_options *options, const char *path);
+
+/* `captions_path` may be NULL when the loss needs no captions.  `run_dir` is created; it receives last.safetensors,
+ * best.safetensors, log.jsonl and config.json.  Every record of the train split is checked before training starts. */
+OASSL_API oassl_status oassl_trainer_create(oassl_context *context, const oassl_trainer_options *options,
+                                            const char *manifest_path, const char *captions_path, const char *run_dir,
+                                            oassl_trainer **out_trainer);
+OASSL_API void oassl_trainer_destroy(oassl_trainer *trainer);
+
+/* Continues from <run_dir>/last.safetensors.  NOT_FOUND if there is none; FORMAT or SHAPE_MISMATCH if it is damaged or
+ * belongs to another configuration, naming the tensor or option. */
+OASSL_API oassl_status oassl_trainer_resume(oassl_trainer *trainer);
+
+typedef struct oassl_trainer_state {
+    uint32_t struct_size;
+    uint32_t n_classes;     /* classify */
+    uint64_t step, n_steps; /* done, planned */
+    uint64_t epoch;
+    double loss, loss_base, loss_oca, loss_ori; /* of the last step */
+    double step_seconds;    /* the last step */
+    double wait_seconds;    /* of it, waiting for the loader */
+    double val_score;       /* last validation: pointing game (localize) or accuracy (classify); -1 = none yet */
+    double best_score;      /* -1 = none yet */
+    uint64_t n_parameters;
+    uint64_t workspace_bytes;
+} oassl_trainer_state;
+
+/* One step.  CANCELLED between loader waits when the progress callback says so. */
+OASSL_API oassl_status oassl_trainer_step(oassl_trainer *trainer);
+/* All remaining steps with validation, checkpoints and log.  On CANCELLED the last checkpoint has been written. */
+OASSL_API oassl_status oassl_trainer_run(oassl_trainer *trainer);
+/* `out_state->struct_size` set by the caller. */
+OASSL_API oassl_status oassl_trainer_get_state(const oassl_trainer *trainer, oassl_trainer_state *out_state);
+/* Writes the weights (no optimiser) as a model file that oassl_model_load() reads. */
+OASSL_API oassl_status oassl_trainer_save_model(const oassl_trainer *trainer, const char *path);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
