@@ -1,0 +1,58 @@
+/* The objectives as graphs: each function adds nodes to a builder and returns value ids (losses.md 1 and 8).
+ *
+ * Scalars come out with rank 0.  Everything is written so that f32 survives similarities of -1 and masks of 1e-24:
+ * soft means are softmaxes of log-weights, masks are divided by their largest value before pooling. */
+#ifndef OAI_LOSS_LOSS_H
+#define OAI_LOSS_LOSS_H
+
+#include "graph/emit.h"
+#include "oassl/loss.h"
+
+/* Zeros replaced by the documented defaults, contradictions and values out of range refused by name. */
+oassl_status oai_loss_options_resolve(const oassl_loss_options *options, oassl_loss_options *out_options);
+/* Which inputs the resolved options ask for. */
+int oai_loss_needs_audio(const oassl_loss_options *options);
+int oai_loss_needs_captions(const oassl_loss_options *options);
+
+typedef struct oai_loss_inputs {
+    oai_value visual;            /* [B, d, h, w] */
+    oai_value audio;             /* [B, d] */
+    oai_value foreground;        /* [B, K, d] */
+    oai_value background;        /* [B, d] */
+    oai_value background_weight; /* [B] of 0 or 1, only read with allow_empty_background */
+    oai_value similarity;        /* [B, B, h, w], LVS_MAPS */
+    oai_value maps;              /* [B, K+1, h, w], ORI_MAPS */
+} oai_loss_inputs;
+
+/* OAI_NO_VALUE where a part is off. */
+typedef struct oai_loss_parts {
+    oai_value total, base, oca, foreground, background, ori;
+} oai_loss_parts;
+
+/* Options resolved; any kind.  Inputs the kind does not use may be OAI_NO_VALUE. */
+oai_loss_parts oai_loss_emit(oai_builder *builder, const oassl_loss_options *options, const oai_loss_inputs *inputs);
+/* The total of OA-SSL, for the trainer: the same with kind OASSL_LOSS_OASSL. */
+oai_loss_parts oai_loss_oassl_emit(oai_builder *builder, const oassl_loss_options *options, oai_value visual,
+                                   oai_value audio, oai_value foreground, oai_value background,
+                                   oai_value background_weight);
+
+/* x / max(|x|, 1e-12) along an axis, with gradient 0 at x = 0. */
+oai_value oai_loss_unit(oai_builder *builder, oai_value x, int32_t axis);
+/* ln sigmoid((x - threshold) / width); negative width: ln(1 - sigmoid((x - threshold) / |width|)) */
+oai_value oai_loss_log_mask(oai_builder *builder, oai_value x, double threshold, double width);
+/* S[n, k, p]: cosine of position p of picture n with sound k. visual [B, d, h, w], audio [B, d] -> [B, B, P] */
+oai_value oai_loss_similarity(oai_builder *builder, oai_value visual, oai_value audio);
+
+/* similarity [B, B, P] -> scalar; *out_logits (may be NULL) gets the logits [B, 1 + B + 1]. */
+oai_value oai_loss_lvs_emit(oai_builder *builder, const oassl_loss_options *options, oai_value similarity,
+                            oai_value *out_logits);
+/* Fills oca, foreground, background. */
+oai_loss_parts oai_loss_oca_emit(oai_builder *builder, const oassl_loss_options *options,
+                                 const oai_loss_inputs *inputs);
+/* S_r [B, K+1, h, w] from features. */
+oai_value oai_loss_reference_maps(oai_builder *builder, const oai_loss_inputs *inputs);
+/* maps [B, K+1, h, w] -> scalar */
+oai_value oai_loss_ori_emit(oai_builder *builder, const oassl_loss_options *options, oai_value maps,
+                            oai_value background_weight);
+
+#endif
