@@ -27,7 +27,9 @@ oassl_status oai_fail_within(oassl_status status, const char *format, ...) {
     va_start(args, format);
     int n = vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof text) snprintf(text + n, sizeof text - (size_t)n, ": %s", cause);
+    size_t used = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    strncat(text + used, ": ", sizeof text - 1 - used);
+    strncat(text, cause, sizeof text - 1 - strlen(text));
     return status;
 }
 
