@@ -1,0 +1,178 @@
+#include "dsp/audio_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <sndfile.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dsp/new_file.h"
+#include "dsp/resample.h"
+#include "dsp/sound_container.h"
+
+enum { MAX_CHANNELS = 256, BLOCK_FRAMES = 65536 };
+#define MAX_SAMPLES ((int64_t)1 << 31) /* of one file, all channels together: 8 GiB as floats */
+
+oassl_status oai_audio_check(const oassl_audio *audio) {
+    const char *format = "audio: %s is %lld, expected %s";
+    if (audio->frames <= 0)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, format, "frames", (long long)audio->frames, "at least 1");
+    if (audio->frames > (int64_t)1 << 40)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, format, "frames", (long long)audio->frames, "at most 2^40");
+    if (audio->channels < 1 || audio->channels > MAX_CHANNELS)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, format, "channels", (long long)audio->channels, "1 to 256");
+    if (audio->format < 0 || audio->format > OASSL_AUDIO_FORMAT_I16)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, format, "format", (long long)audio->format,
+                        "an OASSL_AUDIO_FORMAT_*");
+    if (audio->source_bits != 0 && (audio->source_bits < 8 || audio->source_bits > 32))
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, format, "source_bits", (long long)audio->source_bits,
+                        "0 or 8 to 32");
+    if (!audio->samples) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "audio: samples is NULL");
+    return oai_check_rate(audio->rate);
+}
+
+oassl_status oai_audio_check_finite(const oassl_audio *audio) {
+    if (audio->format == OASSL_AUDIO_FORMAT_I16) return OASSL_STATUS_OK;
+    const float *x = audio->samples;
+    for (int64_t i = 0, n = audio->frames * audio->channels; i < n; i++)
+        if (!isfinite(x[i]))
+            return oai_fail(OASSL_STATUS_NON_FINITE, "sample %lld of channel %lld is %f",
+                            (long long)(i / audio->channels), (long long)(i % audio->channels), (double)x[i]);
+    return OASSL_STATUS_OK;
+}
+
+void oai_audio_release(const oai_host *host, oassl_audio *audio) {
+    oai_free(host, audio->samples);
+    *audio = (oassl_audio){0};
+}
+
+/* Width of the integers the decoder divided by 2^(b-1); 0 for what is decoded to floating point. */
+static int32_t integer_bits(int format) {
+    switch (format & SF_FORMAT_SUBMASK) {
+    case SF_FORMAT_PCM_S8:
+    case SF_FORMAT_PCM_U8: return 8;
+    case SF_FORMAT_PCM_16:
+    case SF_FORMAT_ALAC_16:
+    case SF_FORMAT_ULAW:
+    case SF_FORMAT_ALAW: return 16;
+    case SF_FORMAT_ALAC_20: return 20;
+    case SF_FORMAT_PCM_24:
+    case SF_FORMAT_ALAC_24: return 24;
+    case SF_FORMAT_PCM_32:
+    case SF_FORMAT_ALAC_32: return 32;
+    default: return 0;
+    }
+}
+
+/* Decodes block by block: memory follows what the file really holds, not what its header promises. */
+static oassl_status read_frames(const oai_host *host, SNDFILE *file, const SF_INFO *info, oassl_audio *out) {
+    size_t frame_bytes = sizeof(float) * (size_t)info->channels;
+    int64_t room = 0, got = 0;
+    do {
+        if (out->frames + BLOCK_FRAMES > room) {
+            int64_t want = room ? 2 * room : info->frames < 10 * BLOCK_FRAMES ? info->frames + BLOCK_FRAMES : 10 * BLOCK_FRAMES;
+            if (want * info->channels > MAX_SAMPLES)
+                return oai_fail(OASSL_STATUS_UNSUPPORTED, "more than %lld samples", (long long)MAX_SAMPLES / 2);
+            float *larger = oai_grow(host, out->samples, frame_bytes * (size_t)out->frames, frame_bytes * (size_t)want);
+            if (!larger) return oai_no_memory(frame_bytes * (size_t)want, "sound");
+            out->samples = larger;
+            room = want;
+        }
+        got = sf_readf_float(file, (float *)out->samples + out->frames * info->channels, BLOCK_FRAMES);
+        out->frames += got;
+    } while (got == BLOCK_FRAMES);
+    if (sf_error(file) != SF_ERR_NO_ERROR)
+        return oai_fail(OASSL_STATUS_FORMAT, "corrupted after sample %lld: %s", (long long)out->frames,
+                        sf_strerror(file));
+    if (out->frames == 0) return oai_fail(OASSL_STATUS_FORMAT, "no samples in it");
+    /* An MP3 header's count is an estimate. */
+    if (out->frames < info->frames && (info->format & SF_FORMAT_SUBMASK) < SF_FORMAT_MPEG_LAYER_I)
+        return oai_fail(OASSL_STATUS_FORMAT, "truncated: %lld samples declared, %lld decoded", (long long)info->frames,
+                        (long long)out->frames);
+    return OASSL_STATUS_OK;
+}
+
+static oassl_status read_open_file(const oai_host *host, int fd, oassl_audio *out) {
+    struct stat about;
+    if (fstat(fd, &about) != 0) return oai_fail(OASSL_STATUS_IO, "%s", strerror(errno));
+    if (!S_ISREG(about.st_mode)) return oai_fail(OASSL_STATUS_IO, "not a regular file");
+    OAI_TRY(oai_check_sound_container(host, fd, (uint64_t)about.st_size));
+    SF_INFO info = {0};
+    SNDFILE *file = sf_open_fd(fd, SFM_READ, &info, 0);
+    if (!file) return oai_fail(OASSL_STATUS_FORMAT, "not a sound file libsndfile reads: %s", sf_strerror(NULL));
+    oassl_status status = OASSL_STATUS_OK;
+    if (info.channels < 1 || info.channels > MAX_CHANNELS)
+        status = oai_fail(OASSL_STATUS_UNSUPPORTED, "%d channels, at most %d", info.channels, MAX_CHANNELS);
+    else if (info.samplerate < OAI_MIN_RATE || info.samplerate > OAI_MAX_RATE)
+        status = oai_fail(OASSL_STATUS_FORMAT, "sample rate %d Hz, expected %d to %d", info.samplerate, OAI_MIN_RATE,
+                          OAI_MAX_RATE);
+    else
+        status = read_frames(host, file, &info, out);
+    sf_close(file);
+    out->channels = info.channels;
+    out->rate = (uint32_t)info.samplerate;
+    out->format = OASSL_AUDIO_FORMAT_F32;
+    out->source_bits = integer_bits(info.format);
+    return status == OASSL_STATUS_OK ? oai_audio_check_finite(out) : status;
+}
+
+oassl_status oai_audio_file_read(const oai_host *host, const char *path, oassl_audio *out_audio) {
+    *out_audio = (oassl_audio){0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return oai_fail(errno == ENOENT ? OASSL_STATUS_NOT_FOUND : OASSL_STATUS_IO, "%s: %s", path, strerror(errno));
+    oassl_status status = read_open_file(host, fd, out_audio);
+    close(fd);
+    if (status == OASSL_STATUS_OK) return status;
+    oai_audio_release(host, out_audio);
+    return oai_fail_within(status, "%s", path);
+}
+
+static void to_16_bits(const oassl_audio *audio, int64_t first, int64_t n, int16_t *out) {
+    if (audio->format == OASSL_AUDIO_FORMAT_I16) {
+        memcpy(out, (const int16_t *)audio->samples + first, (size_t)n * sizeof *out);
+        return;
+    }
+    const float *x = (const float *)audio->samples + first;
+    for (int64_t i = 0; i < n; i++) {
+        float v = x[i] < -1 ? -1 : x[i] > 1 ? 1 : x[i];
+        out[i] = (int16_t)lrintf(v * 32767);
+    }
+}
+
+static oassl_status write_frames(SNDFILE *file, const oassl_audio *audio) {
+    enum { AT_ONCE = 4096 };
+    int16_t block[AT_ONCE];
+    for (int64_t at = 0, n = audio->frames * audio->channels; at < n; at += AT_ONCE) {
+        int64_t part = n - at < AT_ONCE ? n - at : AT_ONCE;
+        to_16_bits(audio, at, part, block);
+        if (sf_write_short(file, block, part) != part)
+            return oai_fail(OASSL_STATUS_IO, "cannot write: %s", sf_strerror(file));
+    }
+    return OASSL_STATUS_OK;
+}
+
+oassl_status oai_audio_file_write_wav(const oai_host *host, const char *path, const oassl_audio *audio) {
+    OAI_TRY(oai_audio_check(audio));
+    OAI_TRY(oai_audio_check_finite(audio));
+    if (audio->frames > (int64_t)UINT32_MAX / 2 / audio->channels - 64)
+        return oai_fail(OASSL_STATUS_UNSUPPORTED, "%s: %lld samples do not fit a WAV file", path,
+                        (long long)audio->frames);
+    oai_new_file f;
+    OAI_TRY(oai_new_file_open(host, path, &f));
+    SF_INFO info = {.samplerate = (int)audio->rate,
+                    .channels = audio->channels,
+                    .format = SF_FORMAT_WAV | SF_FORMAT_PCM_16};
+    oassl_status status;
+    SNDFILE *file = sf_open_fd(fileno(f.stream), SFM_WRITE, &info, 0);
+    if (!file) {
+        status = oai_fail(OASSL_STATUS_IO, "cannot write: %s", sf_strerror(NULL));
+    } else {
+        status = write_frames(file, audio);
+        if (sf_close(file) != 0 && status == OASSL_STATUS_OK) status = oai_fail(OASSL_STATUS_IO, "cannot write");
+    }
+    if (status != OASSL_STATUS_OK) oai_fail_within(status, "%s", path);
+    return oai_new_file_close(&f, status);
+}
