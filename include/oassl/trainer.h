@@ -36,7 +36,7 @@ enum {
 };
 enum { OASSL_MIX_WAVEFORM_SUM = 0, OASSL_MIX_WAVEFORM_MEAN = 1, OASSL_MIX_LOGSPEC_MEAN = 2 };
 enum { OASSL_AXIS_WIDTH = 0, OASSL_AXIS_HEIGHT = 1 };
-enum { OASSL_BN_EVAL = 0, OASSL_BN_TRAIN = 1 };
+enum { OASSL_BN_DEFAULT = 0, OASSL_BN_EVAL = 1, OASSL_BN_TRAIN = 2 };
 enum { OASSL_SCHEDULE_CONSTANT = 0, OASSL_SCHEDULE_COSINE = 1 };
 
 /* The names oassl_trainer_options_set() and the configuration file use are the field names; enumerators are written in
