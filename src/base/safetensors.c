@@ -96,9 +96,8 @@ static oassl_status parse_shape(const json_t *spec, oai_stored_tensor *tensor) {
     return OASSL_STATUS_OK;
 }
 
-static oassl_status parse_tensor(const oai_safetensors *file, const json_t *spec, const uint8_t *data,
-                                 uint64_t data_bytes, oai_stored_tensor *tensor) {
-    (void)file;
+static oassl_status parse_tensor(const json_t *spec, const uint8_t *data, uint64_t data_bytes,
+                                 oai_stored_tensor *tensor) {
     const char *type;
     OAI_TRY(oai_json_string(spec, "dtype", &type));
     size_t row = 0;
@@ -192,7 +191,7 @@ static oassl_status parse_header(oai_safetensors *file) {
         if (strcmp(name, "__metadata__") == 0) continue;
         oai_stored_tensor *tensor = &file->tensors[file->n_tensors++];
         tensor->name = name;
-        status = json_is_object(spec) ? parse_tensor(file, spec, data, data_bytes, tensor)
+        status = json_is_object(spec) ? parse_tensor(spec, data, data_bytes, tensor)
                                       : oai_fail(OASSL_STATUS_FORMAT, "expected an object");
         if (status != OASSL_STATUS_OK) return oai_fail_within(status, "%s: tensor '%.200s'", file->path, name);
     }
