@@ -150,7 +150,7 @@ static oassl_status read_central(oai_npz *file, const uint8_t **at, const uint8_
 }
 
 static oassl_status read_directory(oai_npz *file) {
-    uint64_t offset, bytes, n;
+    uint64_t offset = 0, bytes = 0, n = 0;
     OAI_TRY(find_directory(file, &offset, &bytes, &n));
     if (n >= OAI_STRMAP_NONE) return oai_fail(OASSL_STATUS_FORMAT, "%s: too many members", file->path);
     file->members = oai_calloc(file->host, (size_t)n + 1, sizeof *file->members);
@@ -254,7 +254,7 @@ static uint32_t checksum(const uint8_t *data, uint64_t bytes) {
 }
 
 static oassl_status unpack(const oai_npz *file, const member *m, oai_npy *out_array) {
-    const uint8_t *packed;
+    const uint8_t *packed = NULL;
     OAI_TRY(locate(file, m, &packed));
     uint8_t *text = oai_alloc(file->host, (size_t)m->bytes);
     if (!text) return oai_no_memory((size_t)m->bytes, "an array");
@@ -409,7 +409,7 @@ oassl_status oai_npz_add(oai_npz_writer *writer, const char *name, const oai_npy
     size_t header_bytes;
     oassl_status status = oai_npy_format(array, header, &header_bytes);
     if (status != OASSL_STATUS_OK) return oai_fail_within(status, "npz member '%s'", name);
-    member *m;
+    member *m = NULL;
     OAI_TRY(new_member(writer, name, &m));
     OAI_TRY(write_local(writer, m, false));
     z_stream stream = {.zalloc = zlib_alloc, .zfree = zlib_free, .opaque = (void *)writer->host};
