@@ -10,8 +10,8 @@
  * Example:
  *   oassl_localizer *localizer;
  *   oassl_localizer_create(model, NULL, &localizer);
- *   oassl_localizer_picture picture = {sizeof picture, width, height, 3 * width, rgb};
- *   oassl_localizer_sound sound = {sizeof sound, 44100, 2, n_frames, pcm};
+ *   oassl_image picture = {.rgb = rgb, .width = width, .height = height, .row_bytes = 3 * width};
+ *   oassl_audio sound = {.samples = pcm, .frames = n_frames, .channels = 2, .rate = 44100};
  *   const oassl_localization *found;
  *   if (oassl_localizer_run(localizer, &picture, &sound, &found) == OASSL_STATUS_OK)
  *       printf("%d %d, confidence %.2f\n", found->sources[0].peak_x, found->sources[0].peak_y,
@@ -20,7 +20,9 @@
 #ifndef OASSL_LOCALIZER_H
 #define OASSL_LOCALIZER_H
 
+#include "audio.h"
 #include "context.h"
+#include "image.h"
 #include "model.h"
 
 #ifdef __cplusplus
@@ -45,23 +47,6 @@ OASSL_API oassl_status oassl_localizer_create(const oassl_model *model, const oa
                                               oassl_localizer **out_localizer);
 OASSL_API void oassl_localizer_destroy(oassl_localizer *localizer);
 
-/* 8-bit RGB, rows `row_bytes` apart (0 = 3 * width). */
-typedef struct oassl_localizer_picture {
-    uint32_t struct_size;
-    uint32_t width, height;
-    uint32_t row_bytes;
-    const uint8_t *rgb;
-} oassl_localizer_picture;
-
-/* Interleaved float samples in [-1, 1], any rate and channel count. */
-typedef struct oassl_localizer_sound {
-    uint32_t struct_size;
-    uint32_t rate;
-    uint32_t n_channels;
-    uint64_t n_frames;
-    const float *samples;
-} oassl_localizer_sound;
-
 typedef struct oassl_localized_source {
     const float *map;    /* [height * width] of the picture */
     const float *grid;   /* [grid_height * grid_width], before interpolation */
@@ -82,9 +67,10 @@ typedef struct oassl_localization {
     const oassl_localized_source *sources; /* [n_sources], in the order of identification */
 } oassl_localization;
 
-/* NON_FINITE names the first NaN sample; INVALID_ARGUMENT an empty picture or sound. */
-OASSL_API oassl_status oassl_localizer_run(oassl_localizer *localizer, const oassl_localizer_picture *picture,
-                                           const oassl_localizer_sound *sound, const oassl_localization **out_found);
+/* Picture and sound as image.h and audio.h describe them: any size and row stride, any rate and channel count.
+ * NON_FINITE names the first NaN sample; INVALID_ARGUMENT an empty picture or sound. */
+OASSL_API oassl_status oassl_localizer_run(oassl_localizer *localizer, const oassl_image *picture,
+                                           const oassl_audio *sound, const oassl_localization **out_found);
 
 #ifdef __cplusplus
 }
