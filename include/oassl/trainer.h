@@ -55,7 +55,7 @@ typedef struct oassl_trainer_options {
     uint32_t n_sources;       /* sources in a training sample; above 1 single-source records are mixed [1] */
     int32_t mix_axis;         /* OASSL_AXIS_* of the composed picture */
     int32_t mix_mode;         /* OASSL_MIX_* */
-    int32_t no_flip;          /* 1: no horizontal flips in training */
+    int32_t flip;             /* 1: horizontal flips in training, with probability 0.5 */
     int32_t no_crop;          /* 1: the test transform instead of random crops */
     uint32_t n_workers;       /* loader threads [1] */
     uint32_t cache_mb;        /* decoded samples kept in memory, MiB [512] */

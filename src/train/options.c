@@ -35,7 +35,7 @@ static const oai_field fields[] = {
     FIELD(n_sources, FIELD_U32),
     CHOICE(mix_axis, "width", "height"),
     CHOICE(mix_mode, "waveform_sum", "waveform_mean", "logspec_mean"),
-    FIELD(no_flip, FIELD_I32),
+    FIELD(flip, FIELD_I32),
     FIELD(no_crop, FIELD_I32),
     FIELD(n_workers, FIELD_U32),
     FIELD(cache_mb, FIELD_U32),

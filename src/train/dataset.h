@@ -1,0 +1,28 @@
+/* The samples a trainer learns from: records of a manifest's split with their captions, loaded, augmented and mixed.
+ *
+ * Sample `number` is determined by seed and number alone: its epoch's permutation, its crop, flip and partners. */
+#ifndef OAI_TRAIN_DATASET_H
+#define OAI_TRAIN_DATASET_H
+
+#include "train/step.h"
+
+typedef struct oai_dataset oai_dataset;
+
+/* Checks every record of the split: caption present, K matching, media readable by name.  `classes` (classify) is the
+ * label list shared by the splits, NULL for the first, which then owns it. */
+oassl_status oai_dataset_open(const oai_host *host, const oassl_trainer_options *options, const char *manifest_path,
+                              const char *captions_path, const char *split, oai_dataset **out_dataset);
+void oai_dataset_close(oai_dataset *dataset); /* NULL legal */
+
+uint64_t oai_dataset_count(const oai_dataset *dataset);
+/* Extents of a training batch of `n` samples. */
+oai_batch_shape oai_dataset_shape(const oai_dataset *dataset, int64_t n);
+uint32_t oai_dataset_n_classes(const oai_dataset *dataset);
+const char *oai_dataset_class(const oai_dataset *dataset, uint32_t index);
+
+/* Training sample `number` (any, epochs follow one another) into position `position` of a batch.  Any threads. */
+oassl_status oai_dataset_fill(oai_dataset *dataset, uint64_t number, const oai_batch *batch, uint32_t position);
+/* Record `index` without augmentation: what validation of a classifier sees. */
+oassl_status oai_dataset_fill_plain(oai_dataset *dataset, uint64_t index, const oai_batch *batch, uint32_t position);
+
+#endif
