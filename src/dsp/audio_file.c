@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "dsp/new_file.h"
+#include "base/file.h"
 #include "dsp/resample.h"
 #include "dsp/sound_container.h"
 
@@ -142,14 +142,36 @@ static void to_16_bits(const oassl_audio *audio, int64_t first, int64_t n, int16
     }
 }
 
-static oassl_status write_frames(SNDFILE *file, const oassl_audio *audio) {
+static void put(uint8_t *at, uint32_t value, int bytes) {
+    for (int i = 0; i < bytes; i++) at[i] = (uint8_t)(value >> 8 * i);
+}
+
+static void wav_header(const oassl_audio *audio, uint32_t data_bytes, uint8_t *out) {
+    uint32_t frame_bytes = 2 * (uint32_t)audio->channels;
+    memcpy(out, "RIFF....WAVEfmt ....................data....", 44);
+    put(out + 4, 36 + data_bytes, 4);
+    put(out + 16, 16, 4); /* size of this chunk */
+    put(out + 20, 1, 2);  /* integer PCM */
+    put(out + 22, (uint32_t)audio->channels, 2);
+    put(out + 24, audio->rate, 4);
+    put(out + 28, audio->rate * frame_bytes, 4);
+    put(out + 32, frame_bytes, 2);
+    put(out + 34, 16, 2); /* bits */
+    put(out + 40, data_bytes, 4);
+}
+
+static oassl_status write_samples(oai_writer *writer, const oassl_audio *audio) {
     enum { AT_ONCE = 4096 };
     int16_t block[AT_ONCE];
-    for (int64_t at = 0, n = audio->frames * audio->channels; at < n; at += AT_ONCE) {
+    uint8_t bytes[2 * AT_ONCE];
+    const int64_t n = audio->frames * audio->channels;
+    wav_header(audio, (uint32_t)(2 * n), bytes);
+    OAI_TRY(oai_writer_write(writer, bytes, 44));
+    for (int64_t at = 0; at < n; at += AT_ONCE) {
         int64_t part = n - at < AT_ONCE ? n - at : AT_ONCE;
         to_16_bits(audio, at, part, block);
-        if (sf_write_short(file, block, part) != part)
-            return oai_fail(OASSL_STATUS_IO, "cannot write: %s", sf_strerror(file));
+        for (int64_t i = 0; i < part; i++) put(bytes + 2 * i, (uint16_t)block[i], 2);
+        OAI_TRY(oai_writer_write(writer, bytes, 2 * (size_t)part));
     }
     return OASSL_STATUS_OK;
 }
@@ -157,22 +179,13 @@ static oassl_status write_frames(SNDFILE *file, const oassl_audio *audio) {
 oassl_status oai_audio_file_write_wav(const oai_host *host, const char *path, const oassl_audio *audio) {
     OAI_TRY(oai_audio_check(audio));
     OAI_TRY(oai_audio_check_finite(audio));
-    if (audio->frames > (int64_t)UINT32_MAX / 2 / audio->channels - 64)
+    if (audio->frames > ((int64_t)UINT32_MAX - 64) / 2 / audio->channels)
         return oai_fail(OASSL_STATUS_UNSUPPORTED, "%s: %lld samples do not fit a WAV file", path,
                         (long long)audio->frames);
-    oai_new_file f;
-    OAI_TRY(oai_new_file_open(host, path, &f));
-    SF_INFO info = {.samplerate = (int)audio->rate,
-                    .channels = audio->channels,
-                    .format = SF_FORMAT_WAV | SF_FORMAT_PCM_16};
-    oassl_status status;
-    SNDFILE *file = sf_open_fd(fileno(f.stream), SFM_WRITE, &info, 0);
-    if (!file) {
-        status = oai_fail(OASSL_STATUS_IO, "cannot write: %s", sf_strerror(NULL));
-    } else {
-        status = write_frames(file, audio);
-        if (sf_close(file) != 0 && status == OASSL_STATUS_OK) status = oai_fail(OASSL_STATUS_IO, "cannot write");
-    }
-    if (status != OASSL_STATUS_OK) oai_fail_within(status, "%s", path);
-    return oai_new_file_close(&f, status);
+    oai_writer *writer;
+    OAI_TRY(oai_writer_open(host, path, &writer));
+    oassl_status status = write_samples(writer, audio);
+    if (status == OASSL_STATUS_OK) return oai_writer_commit(writer);
+    oai_writer_abort(writer);
+    return status;
 }
