@@ -2,7 +2,9 @@
  *
  * A builder records nodes and infers shapes as they are added.  The first error (bad shape, bad attribute, no memory)
  * sticks: later calls return OAI_NO_VALUE and do nothing, and oai_builder_status() gives it, so emitting code needs no
- * checks of its own.  Value ids are stable: finishing removes dead nodes but never renumbers values. */
+ * checks of its own.  Value ids are stable: finishing removes dead nodes but never renumbers values.
+ *
+ * Every extent of a graph is at least 1 and no value has more than 2^48 elements. */
 #ifndef OAI_GRAPH_GRAPH_H
 #define OAI_GRAPH_GRAPH_H
 
@@ -56,12 +58,19 @@ void oai_graph_destroy(const oai_host *host, oassl_graph *graph);
 /* Every rule of ops.inc and backend.h on a graph from anywhere: ids in range, order, shapes equal to inferred ones,
  * sizes without overflow, constants inside the block.  What the plan fuzzer attacks. */
 oassl_status oai_graph_verify(const oassl_graph *graph);
+/* A copy of a verified graph without what its outputs do not depend on; checks and hashes it.  Dead values, inputs and
+ * params among them, become OASSL_VALUE_UNUSED and keep their ids and names. */
+oassl_status oai_graph_prune(const oai_host *host, const oassl_graph *graph, oassl_graph **out_graph);
+oassl_status oai_graph_copy(const oai_host *host, const oassl_graph *graph, oassl_graph **out_graph);
+/* The same computation on the same shapes and constants; names do not count. */
+int oai_graph_equal(const oassl_graph *a, const oassl_graph *b);
+uint64_t oai_graph_hash(const oassl_graph *graph); /* what oassl_graph.hash is set to */
 /* Value id by name, OAI_NO_VALUE if there is none. */
 oai_value oai_graph_find(const oassl_graph *graph, const char *name);
 
 const char *oai_op_name(uint32_t op); /* "conv2d"; "?" for a number that is not an op */
 int64_t oai_value_count(const oassl_graph_value *value); /* number of elements */
-size_t oai_dtype_bytes(int32_t dtype);                   /* 0 for an unknown dtype */
-const char *oai_dtype_name(int32_t dtype);
+size_t oai_dtype_bytes(int32_t dtype);                   /* 0 for an unknown dtype; in base/safetensors.c */
+const char *oai_dtype_name(int32_t dtype);               /* "F32"; in base/safetensors.c */
 
 #endif
