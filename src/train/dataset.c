@@ -85,12 +85,16 @@ static oassl_status check_parts(oai_dataset *d, const oassl_record *record) {
 }
 
 static oassl_status check_caption(const oai_dataset *d, const oassl_record *record) {
-    oai_caption_view caption;
-    oassl_status status = oai_caption_features_find(d->captions, record->id, &caption);
-    if (status != OASSL_STATUS_OK) return oai_fail_within(status, "record '%s'", record->id);
-    if (caption.n_foreground == sources_of(record)) return OASSL_STATUS_OK;
-    return oai_fail(OASSL_STATUS_SHAPE_MISMATCH, "record '%s' has %u sources, its caption %u foreground sentences", record->id,
-                    sources_of(record), caption.n_foreground);
+    int64_t sample = oai_caption_features_find(d->captions, record->id);
+    if (sample < 0) return oai_fail(OASSL_STATUS_NOT_FOUND, "record '%s' has no caption features", record->id);
+    uint32_t k = oai_caption_features_k(d->captions, sample);
+    if (k != sources_of(record))
+        return oai_fail(OASSL_STATUS_SHAPE_MISMATCH, "record '%s' has %u sources, its caption %u foreground sentences", record->id,
+                        sources_of(record), k);
+    if (!oai_caption_features_background(d->captions, sample) && !d->options.loss.allow_empty_background)
+        return oai_fail(OASSL_STATUS_FORMAT, "record '%s' has no background caption; loss.allow_empty_background accepts that",
+                        record->id);
+    return OASSL_STATUS_OK;
 }
 
 static oassl_status check_single(const oai_dataset *d, const oassl_record *record) {
@@ -173,7 +177,7 @@ oassl_status oai_dataset_open(const oai_host *host, const oassl_trainer_options 
 void oai_dataset_close(oai_dataset *d) {
     if (!d) return;
     oai_media_destroy(d->media);
-    oai_caption_features_free(d->captions);
+    oai_caption_features_destroy(d->captions);
     oai_manifest_free(d->manifest);
     oai_strmap_free(&d->class_index);
     oai_free(d->host, d->classes);
@@ -197,7 +201,7 @@ oai_batch_shape oai_dataset_shape(const oai_dataset *d, int64_t n) {
     shape.frames = d->columns;
     if (d->captions) {
         shape.n_foreground = d->options.n_sources;
-        shape.text_dim = oai_caption_features_dim(d->captions);
+        shape.text_dim = d->captions->width;
     }
     return shape;
 }
@@ -251,28 +255,20 @@ static oassl_status place_picture(const oai_dataset *d, const oai_clip *clip, ui
     return oai_image_apply(d->host, &plan, &clip->picture, out_picture + offset, shape.height * shape.width, shape.width);
 }
 
-/* Captions of the parts in order; the background is the mean of the parts' backgrounds (datasets.md 9.5). */
 static oassl_status place_captions(const oai_dataset *d, const oai_parts *parts, const oai_batch *batch, uint32_t position) {
-    size_t dim = (size_t)oai_caption_features_dim(d->captions);
-    float *foreground = batch->foreground + (size_t)position * d->options.n_sources * dim;
+    size_t dim = (size_t)d->captions->width;
+    int64_t samples[MAX_PARTS];
+    for (uint32_t k = 0; k < parts->n; k++)
+        samples[k] = oai_caption_features_find(d->captions, oai_manifest_at(d->manifest, parts->numbers[k])->id);
     float *background = batch->background + (size_t)position * dim;
-    memset(background, 0, dim * sizeof *background);
-    uint32_t n_backgrounds = 0;
-    for (uint32_t k = 0; k < parts->n; k++) {
-        oai_caption_view caption;
-        OAI_TRY(oai_caption_features_find(d->captions, oai_manifest_at(d->manifest, parts->numbers[k])->id, &caption));
-        memcpy(foreground, caption.foreground, caption.n_foreground * dim * sizeof *foreground);
-        foreground += caption.n_foreground * dim;
-        if (!caption.background) continue;
-        n_backgrounds++;
-        for (size_t i = 0; i < dim; i++) background[i] += caption.background[i];
-    }
-    for (size_t i = 0; n_backgrounds > 1 && i < dim; i++) background[i] /= (float)n_backgrounds;
-    if (d->options.loss.allow_empty_background) {
-        batch->background_weight[position] = n_backgrounds > 0;
-        /* an all-zero reference has no direction: its terms are switched off, but the cosine must stay finite */
-        if (n_backgrounds == 0) background[0] = 1;
-    }
+    uint32_t n_written;
+    bool has_background;
+    OAI_TRY(oai_caption_features_compose(d->captions, samples, parts->n, d->options.n_sources,
+                                         batch->foreground + (size_t)position * d->options.n_sources * dim, &n_written,
+                                         background, &has_background));
+    /* an all-zero reference has no direction: its terms are switched off, but the cosine must stay finite */
+    if (!has_background) background[0] = 1;
+    if (d->options.loss.allow_empty_background) batch->background_weight[position] = has_background;
     return OASSL_STATUS_OK;
 }
 
