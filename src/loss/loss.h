@@ -22,6 +22,7 @@ typedef struct oai_loss_inputs {
     oai_value background_weight; /* [B] of 0 or 1, only read with allow_empty_background */
     oai_value similarity;        /* [B, B, h, w], LVS_MAPS */
     oai_value maps;              /* [B, K+1, h, w], ORI_MAPS */
+    oai_value unit_visual;       /* [B, d, P], visual normalised over d: oai_loss_emit makes it once for all parts */
 } oai_loss_inputs;
 
 /* OAI_NO_VALUE where a part is off. */
@@ -40,12 +41,18 @@ oai_loss_parts oai_loss_oassl_emit(oai_builder *builder, const oassl_loss_option
 oai_value oai_loss_unit(oai_builder *builder, oai_value x, int32_t axis);
 /* ln sigmoid((x - threshold) / width); negative width: ln(1 - sigmoid((x - threshold) / |width|)) */
 oai_value oai_loss_log_mask(oai_builder *builder, oai_value x, double threshold, double width);
-/* S[n, k, p]: cosine of position p of picture n with sound k. visual [B, d, h, w], audio [B, d] -> [B, B, P] */
-oai_value oai_loss_similarity(oai_builder *builder, oai_value visual, oai_value audio);
+/* [batch, batch] with `on` on the diagonal and `off` elsewhere. */
+oai_value oai_loss_diagonal(oai_builder *builder, int32_t dtype, int64_t batch, double on, double off);
+/* Rows n * (batch + 1) of pairs [batch * batch, ...]: each picture with its own sound. */
+oai_value oai_loss_own_pairs(oai_builder *builder, oai_value pairs, int64_t batch);
+#define OAI_LOSS_MAX_BATCH 4096
+oai_value oai_loss_unit_visual(oai_builder *builder, oai_value visual); /* [B, d, h, w] -> [B, d, P] */
 
 /* similarity [B, B, P] -> scalar; *out_logits (may be NULL) gets the logits [B, 1 + B + 1]. */
 oai_value oai_loss_lvs_emit(oai_builder *builder, const oassl_loss_options *options, oai_value similarity,
                             oai_value *out_logits);
+/* S[n, k, p], cosine of position p of picture n with sound k, from unit_visual and audio -> [B, B, P] */
+oai_value oai_loss_similarity(oai_builder *builder, const oai_loss_inputs *inputs);
 /* Fills oca, foreground, background. */
 oai_loss_parts oai_loss_oca_emit(oai_builder *builder, const oassl_loss_options *options,
                                  const oai_loss_inputs *inputs);

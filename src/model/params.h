@@ -92,6 +92,7 @@ typedef struct oai_store oai_store;
 oassl_status oai_store_create(const oai_host *host, const oai_net_param *params, uint32_t n_params,
                               oai_store **out_store);
 void oai_store_destroy(oai_store *store); /* NULL legal */
+const oai_host *oai_store_host(const oai_store *store);
 uint32_t oai_store_count(const oai_store *store);
 const oai_store_tensor *oai_store_at(const oai_store *store, uint32_t index); /* data is writable until shared */
 const oai_store_tensor *oai_store_find(const oai_store *store, const char *name); /* NULL if not there */
@@ -103,9 +104,10 @@ void oai_store_initialize(oai_store *store, uint64_t seed);
 /* Reads the tensors whose name begins with `prefix` from a file where they are called `file_prefix` + rest; "" and ""
  * for a whole file of the same model.  Missing tensors: NOT_FOUND naming the first and counting them; of another shape:
  * SHAPE_MISMATCH, expected and found; names of the file that nobody asks for are logged as a warning, once.
- * `partial`: missing tensors keep their values, but at least one must be there. */
+ * Flags: PARTIAL, missing tensors keep their values, but at least one must be there; NO_HEAD, `prefix`fc.* is left. */
+enum { OAI_LOAD_PARTIAL = 1, OAI_LOAD_NO_HEAD = 2 };
 oassl_status oai_store_load(oai_store *store, const oai_weights *file, const char *prefix, const char *file_prefix,
-                            bool partial);
+                            uint32_t flags);
 /* Atomic; tensors in order of declaration, with the metadata. */
 oassl_status oai_store_save(const oai_store *store, const char *path);
 

@@ -1,0 +1,251 @@
+/* The second half of params.h: tensors by name in memory and in files. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "model/params.h"
+
+typedef struct text_entry {
+    char *key, *value;
+} text_entry;
+
+struct oai_store {
+    const oai_host *host;
+    oai_store_tensor *tensors;
+    uint32_t n_tensors;
+    oai_strmap by_name;
+    text_entry *metadata;
+    uint32_t n_metadata;
+};
+
+static oassl_status add_tensor(oai_store *store, const oai_net_param *param) {
+    oai_store_tensor *tensor = &store->tensors[store->n_tensors];
+    *tensor = (oai_store_tensor){.rank = param->rank, .count = 1, .init = param->init, .role = param->role};
+    memcpy(tensor->shape, param->shape, sizeof tensor->shape);
+    for (int32_t k = 0; k < tensor->rank; k++) tensor->count *= tensor->shape[k];
+    tensor->name = oai_strdup(store->host, param->name);
+    if (!tensor->name) return oai_no_memory(strlen(param->name), "a tensor's name");
+    tensor->data = oai_calloc(store->host, (size_t)tensor->count, sizeof(float));
+    if (!tensor->data) {
+        oai_free(store->host, tensor->name);
+        return oai_no_memory((size_t)tensor->count * sizeof(float), param->name);
+    }
+    store->n_tensors++;
+    return oai_strmap_put(&store->by_name, tensor->name, strlen(tensor->name), store->n_tensors - 1, NULL);
+}
+
+oassl_status oai_store_create(const oai_host *host, const oai_net_param *params, uint32_t n_params,
+                              oai_store **out_store) {
+    *out_store = NULL;
+    oai_store *store = oai_calloc(host, 1, sizeof *store);
+    if (!store) return oai_no_memory(sizeof *store, "a weight store");
+    store->host = host;
+    oai_strmap_init(&store->by_name, host);
+    store->tensors = oai_calloc(host, (size_t)n_params + 1, sizeof *store->tensors);
+    oassl_status status = store->tensors ? OASSL_STATUS_OK : oai_no_memory(n_params * sizeof *store->tensors, "weights");
+    for (uint32_t i = 0; i < n_params && status == OASSL_STATUS_OK; i++) status = add_tensor(store, &params[i]);
+    if (status != OASSL_STATUS_OK) {
+        oai_store_destroy(store);
+        return status;
+    }
+    *out_store = store;
+    return OASSL_STATUS_OK;
+}
+
+void oai_store_destroy(oai_store *store) {
+    if (!store) return;
+    for (uint32_t i = 0; i < store->n_tensors; i++) {
+        oai_free(store->host, store->tensors[i].name);
+        oai_free(store->host, store->tensors[i].data);
+    }
+    for (uint32_t i = 0; i < store->n_metadata; i++) {
+        oai_free(store->host, store->metadata[i].key);
+        oai_free(store->host, store->metadata[i].value);
+    }
+    oai_free(store->host, store->tensors);
+    oai_free(store->host, store->metadata);
+    oai_strmap_free(&store->by_name);
+    oai_free(store->host, store);
+}
+
+const oai_host *oai_store_host(const oai_store *store) { return store->host; }
+uint32_t oai_store_count(const oai_store *store) { return store->n_tensors; }
+const oai_store_tensor *oai_store_at(const oai_store *store, uint32_t index) { return &store->tensors[index]; }
+
+const oai_store_tensor *oai_store_find(const oai_store *store, const char *name) {
+    uint32_t index = oai_strmap_get(&store->by_name, name, strlen(name));
+    return index == OAI_STRMAP_NONE ? NULL : &store->tensors[index];
+}
+
+int64_t oai_store_n_learned(const oai_store *store) {
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < store->n_tensors; i++)
+        if (store->tensors[i].role == OAI_ROLE_WEIGHT) sum += store->tensors[i].count;
+    return sum;
+}
+
+/* FNV-1a: an independent random stream for each name. */
+static uint64_t name_hash(const char *name) {
+    uint64_t hash = 0xCBF29CE484222325u;
+    for (; *name; name++) hash = (hash ^ (uint8_t)*name) * 0x100000001B3u;
+    return hash;
+}
+
+void oai_store_initialize(oai_store *store, uint64_t seed) {
+    for (uint32_t i = 0; i < store->n_tensors; i++) {
+        const oai_store_tensor *tensor = &store->tensors[i];
+        oai_rng rng = oai_rng_stream(seed, name_hash(tensor->name));
+        oai_init init = tensor->init;
+        for (int64_t k = 0; k < tensor->count; k++) {
+            double value = init.a;
+            if (init.kind == OAI_INIT_NORMAL) value = init.a + init.b * oai_rng_normal(&rng);
+            if (init.kind == OAI_INIT_UNIFORM) value = init.a * (2 * oai_rng_uniform(&rng) - 1);
+            tensor->data[k] = (float)value;
+        }
+    }
+}
+
+/* ---- files --------------------------------------------------------------------------------------------------- */
+
+static bool begins(const char *name, const char *prefix) { return strncmp(name, prefix, strlen(prefix)) == 0; }
+
+static bool ends(const char *name, const char *suffix) {
+    size_t n = strlen(name), m = strlen(suffix);
+    return n >= m && strcmp(name + n - m, suffix) == 0;
+}
+
+/* What LVS trunks carry and never use, and heads of networks used as trunks. */
+static bool is_spare(const char *name) {
+    static const char *const spare[] = {"conv1.weight", "conv1_a.weight", "conv1_flow.weight", "fc.weight", "fc.bias"};
+    for (size_t i = 0; i < sizeof spare / sizeof *spare; i++) {
+        size_t at = strlen(name) - (ends(name, spare[i]) ? strlen(spare[i]) : 0);
+        /* the stem of a trunk is its direct child: not layer1.0.conv1.weight */
+        if (ends(name, spare[i]) && (at == 0 || name[at - 1] == '.') && !strstr(name, "layer")) return true;
+    }
+    return false;
+}
+
+/* Counts names that nobody asked for; the first goes into the warning. */
+static void warn_unknown(const oai_store *store, const oai_weights *file, const char *prefix, const char *file_prefix) {
+    const char *first = NULL;
+    uint32_t n_unknown = 0;
+    for (uint32_t i = 0; i < oai_weights_count(file); i++) {
+        const oai_stored_tensor *tensor = oai_weights_at(file, i);
+        if (!begins(tensor->name, file_prefix) || oai_weights_ignorable(tensor) || is_spare(tensor->name)) continue;
+        char name[512];
+        snprintf(name, sizeof name, "%s%s", prefix, tensor->name + strlen(file_prefix));
+        if (oai_store_find(store, name)) continue;
+        if (!first) first = tensor->name;
+        n_unknown++;
+    }
+    if (n_unknown == 1)
+        oai_log(store->host, OAI_LOG_WARN, "%s: tensor '%s' is not part of this network", oai_weights_path(file), first);
+    else if (n_unknown > 1)
+        oai_log(store->host, OAI_LOG_WARN, "%s: %u tensors are not part of this network, the first is '%s'",
+                oai_weights_path(file), n_unknown, first);
+}
+
+oassl_status oai_store_load(oai_store *store, const oai_weights *file, const char *prefix, const char *file_prefix,
+                            uint32_t flags) {
+    char missing[512] = "";
+    uint32_t n_missing = 0, n_read = 0;
+    for (uint32_t i = 0; i < store->n_tensors; i++) {
+        const oai_store_tensor *tensor = &store->tensors[i];
+        if (!begins(tensor->name, prefix)) continue;
+        const char *rest = tensor->name + strlen(prefix);
+        if ((flags & OAI_LOAD_NO_HEAD) && begins(rest, "fc.")) continue;
+        char name[512];
+        snprintf(name, sizeof name, "%s%s", file_prefix, rest);
+        if (!oai_weights_find(file, name)) {
+            if (n_missing++ == 0) snprintf(missing, sizeof missing, "%s", name);
+            continue;
+        }
+        OAI_TRY(oai_weights_read(file, name, tensor->rank, tensor->shape, tensor->data));
+        n_read++;
+    }
+    if (n_missing > 0 && (!(flags & OAI_LOAD_PARTIAL) || n_read == 0)) {
+        if (n_missing == 1)
+            return oai_fail(OASSL_STATUS_NOT_FOUND, "%s: tensor '%s' is missing", oai_weights_path(file), missing);
+        return oai_fail(OASSL_STATUS_NOT_FOUND, "%s: tensor '%s' is missing, and %u more", oai_weights_path(file), missing,
+                        n_missing - 1);
+    }
+    warn_unknown(store, file, prefix, file_prefix);
+    return OASSL_STATUS_OK;
+}
+
+oassl_status oai_store_save(const oai_store *store, const char *path) {
+    oai_stored_tensor *tensors = oai_calloc(store->host, (size_t)store->n_tensors + 1, sizeof *tensors);
+    oai_metadata *metadata = oai_calloc(store->host, (size_t)store->n_metadata + 1, sizeof *metadata);
+    oassl_status status = OASSL_STATUS_OK;
+    if (!tensors || !metadata) status = oai_no_memory(store->n_tensors * sizeof *tensors, path);
+    for (uint32_t i = 0; i < store->n_tensors && status == OASSL_STATUS_OK; i++) {
+        const oai_store_tensor *from = &store->tensors[i];
+        tensors[i] = (oai_stored_tensor){.name = from->name, .dtype = OASSL_DTYPE_F32, .rank = from->rank,
+                                         .data = from->data, .bytes = (size_t)from->count * sizeof(float)};
+        memcpy(tensors[i].shape, from->shape, sizeof from->shape);
+    }
+    for (uint32_t i = 0; i < store->n_metadata && status == OASSL_STATUS_OK; i++)
+        metadata[i] = (oai_metadata){store->metadata[i].key, store->metadata[i].value};
+    if (status == OASSL_STATUS_OK)
+        status = oai_safetensors_write(store->host, path, tensors, store->n_tensors, metadata, store->n_metadata);
+    oai_free(store->host, tensors);
+    oai_free(store->host, metadata);
+    return status;
+}
+
+const char *oai_store_metadata(const oai_store *store, const char *key) {
+    for (uint32_t i = 0; i < store->n_metadata; i++)
+        if (strcmp(store->metadata[i].key, key) == 0) return store->metadata[i].value;
+    return NULL;
+}
+
+oassl_status oai_store_set_metadata(oai_store *store, const char *key, const char *value) {
+    char *copy = oai_strdup(store->host, value);
+    if (!copy) return oai_no_memory(strlen(value), "metadata");
+    for (uint32_t i = 0; i < store->n_metadata; i++)
+        if (strcmp(store->metadata[i].key, key) == 0) {
+            oai_free(store->host, store->metadata[i].value);
+            store->metadata[i].value = copy;
+            return OASSL_STATUS_OK;
+        }
+    size_t old = store->n_metadata * sizeof *store->metadata;
+    text_entry *grown = oai_grow(store->host, store->metadata, old, old + sizeof *grown);
+    if (grown) store->metadata = grown;
+    char *name = grown ? oai_strdup(store->host, key) : NULL;
+    if (!name) {
+        oai_free(store->host, copy);
+        return oai_no_memory(strlen(key), "metadata");
+    }
+    store->metadata[store->n_metadata++] = (text_entry){name, copy};
+    return OASSL_STATUS_OK;
+}
+
+oassl_status oai_store_take_metadata(oai_store *store, const oai_weights *file, const char *const *keys) {
+    for (; keys && *keys; keys++) {
+        const char *value = oai_safetensors_metadata(oai_weights_file(file), *keys);
+        if (value) OAI_TRY(oai_store_set_metadata(store, *keys, value));
+    }
+    return OASSL_STATUS_OK;
+}
+
+oassl_status oai_store_bind(const oai_store *store, const oai_emitter *emitter, const oassl_graph *graph,
+                            oassl_backend_param **out_params, uint32_t *out_n_params) {
+    *out_params = NULL;
+    *out_n_params = 0;
+    oassl_backend_param *params = oai_calloc(store->host, (size_t)emitter->n_params + 1, sizeof *params);
+    if (!params) return oai_no_memory(emitter->n_params * sizeof *params, "parameters");
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < emitter->n_params; i++) {
+        const oai_net_param *param = &emitter->params[i];
+        if (graph->values[param->value].kind != OASSL_VALUE_PARAM) continue;
+        const oai_store_tensor *tensor = oai_store_find(store, param->name);
+        if (!tensor) {
+            oai_free(store->host, params);
+            return oai_fail(OASSL_STATUS_INTERNAL, "the store has no tensor '%s'", param->name);
+        }
+        params[n++] = (oassl_backend_param){.value = param->value, .data = tensor->data};
+    }
+    *out_params = params;
+    *out_n_params = n;
+    return OASSL_STATUS_OK;
+}
