@@ -86,7 +86,6 @@ static oassl_status check_parts(oai_dataset *d, const oassl_record *record) {
 
 static oassl_status check_caption(const oai_dataset *d, const oassl_record *record) {
     int64_t sample = oai_caption_features_find(d->captions, record->id);
-    if (sample < 0) return oai_fail(OASSL_STATUS_NOT_FOUND, "record '%s' has no caption features", record->id);
     uint32_t k = oai_caption_features_k(d->captions, sample);
     if (k != sources_of(record))
         return oai_fail(OASSL_STATUS_SHAPE_MISMATCH, "record '%s' has %u sources, its caption %u foreground sentences", record->id,
@@ -115,11 +114,35 @@ static oassl_status check_record(oai_dataset *d, const oassl_record *record) {
     return OASSL_STATUS_OK;
 }
 
+/* A sample without a caption is left out of training, counted and reported (datasets.md 9.4). */
+static bool has_captions(const oai_dataset *d, const oassl_record *record) {
+    if (!d->captions) return true;
+    if (record->n_mix == 0) return oai_caption_features_find(d->captions, record->id) >= 0;
+    for (uint32_t k = 0; k < record->n_mix; k++)
+        if (oai_caption_features_find(d->captions, oai_manifest_at(d->manifest, record->mix[k])->id) < 0) return false;
+    return true;
+}
+
+static void drop_without_captions(oai_dataset *d, const char *split) {
+    uint64_t n = 0;
+    const char *first = NULL;
+    for (uint64_t i = 0; i < d->n; i++) {
+        const oassl_record *record = oai_manifest_at(d->manifest, d->numbers[i]);
+        if (has_captions(d, record)) d->numbers[n++] = d->numbers[i];
+        else if (!first) first = record->id;
+    }
+    if (first)
+        oai_log(d->host, OAI_LOG_WARN, "%s: %llu of %llu records of split '%s' have no caption features and are left out, first '%s'",
+                oai_manifest_path(d->manifest), (unsigned long long)(d->n - n), (unsigned long long)d->n, split, first);
+    d->n = n;
+}
+
 static oassl_status take_split(oai_dataset *d, const char *split) {
     d->n = oai_manifest_split(d->manifest, split, NULL, 0);
     d->numbers = oai_alloc(d->host, d->n * sizeof *d->numbers);
     if (!d->numbers) return oai_no_memory(d->n * sizeof *d->numbers, "a split");
     oai_manifest_split(d->manifest, split, d->numbers, d->n);
+    drop_without_captions(d, split);
     if (d->options.task == OASSL_TASK_CLASSIFY) OAI_TRY(collect_classes(d));
     for (uint64_t i = 0; i < d->n; i++) {
         oassl_status status = check_record(d, oai_manifest_at(d->manifest, d->numbers[i]));

@@ -1,0 +1,322 @@
+#include "train/trainer.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "train/checkpoint.h"
+#include "train/dataset.h"
+#include "train/options.h"
+#include "train/prefetch.h"
+#include "train/validate.h"
+
+enum { N_SLOTS = 3, PATH_BYTES = 1024 };
+
+struct oassl_trainer {
+    oassl_context *context;
+    const oai_host *host;
+    oassl_trainer_options options; /* resolved */
+    char *init, *manifest_path, *training; /* training: the options as JSON */
+    char run_dir[PATH_BYTES];
+    oai_dataset *train, *val; /* val NULL when the manifest has no such split */
+    oai_net_config config;
+    oai_store *store;
+    oai_step *step;
+    oai_batch slots[N_SLOTS];
+    float *slot_block;
+    oai_prefetch *prefetch; /* started by the first step */
+    FILE *log;
+    uint64_t n_steps, steps_per_epoch;
+    oai_progress_state progress;
+    oai_step_result last;
+    double step_seconds, wait_seconds;
+};
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void path_in_run(const oassl_trainer *t, const char *name, char *out_path) {
+    snprintf(out_path, PATH_BYTES + 32, "%s/%s", t->run_dir, name);
+}
+
+/* ---- creation ----------------------------------------------------------------------------------------------- */
+
+static void describe_network(oassl_trainer *t) {
+    const oassl_trainer_options *o = &t->options;
+    oai_batch_shape shape = oai_dataset_shape(t->train, 1);
+    t->config = oai_net_config_default(o->task == OASSL_TASK_CLASSIFY ? OAI_NET_CLASSIFIER : OAI_NET_PAIR);
+    t->config.visual.width = t->config.audio.width = o->base_width;
+    t->config.visual.layer4_stride = o->visual_stride == 16 ? 1 : 2;
+    t->config.audio.layer4_stride = o->audio_stride == 16 ? 1 : 2;
+    t->config.text_dim = shape.text_dim;
+    t->config.n_classes = shape.n_classes;
+}
+
+/* What a reader of the weights must know to feed them. */
+static oassl_status describe_training(oassl_trainer *t) {
+    json_t *options = oai_options_to_json(&t->options), *classes = json_array();
+    for (uint32_t i = 0; classes && i < oai_dataset_n_classes(t->train); i++)
+        json_array_append_new(classes, json_string(oai_dataset_class(t->train, i)));
+    if (options && json_array_size(classes) > 0) json_object_set(options, "classes", classes);
+    char *text = options ? json_dumps(options, JSON_SORT_KEYS) : NULL;
+    json_decref(options);
+    json_decref(classes);
+    t->training = text ? oai_strdup(t->host, text) : NULL;
+    free(text);
+    if (!t->training) return oai_no_memory(4096, "the training options");
+    return oai_store_set_metadata(t->store, OAI_TRAINING_KEY, t->training);
+}
+
+static oassl_status make_weights(oassl_trainer *t) {
+    OAI_TRY(oai_net_config_check(&t->config));
+    OAI_TRY(oai_net_store_create(t->host, &t->config, &t->store));
+    oai_store_initialize(t->store, t->options.seed);
+    if (t->init) OAI_TRY(oai_net_initialize_from(t->store, &t->config, t->init));
+    return describe_training(t);
+}
+
+static oassl_status make_slots(oassl_trainer *t, const oai_batch_shape *s) {
+    size_t sizes[] = {(size_t)(3 * s->height * s->width), (size_t)(s->bins * s->frames), (size_t)(s->n_foreground * s->text_dim),
+                      (size_t)(s->n_foreground > 0 ? s->text_dim : 0), 1, (size_t)s->n_classes};
+    enum { N_ARRAYS = sizeof sizes / sizeof sizes[0] };
+    size_t total = 0;
+    for (int k = 0; k < N_ARRAYS; k++) total += (sizes[k] * (size_t)s->n + 15) / 16 * 16; /* rows stay aligned */
+    t->slot_block = oai_calloc(t->host, N_SLOTS * total, sizeof(float));
+    if (!t->slot_block) return oai_no_memory(N_SLOTS * total * sizeof(float), "the loader's batches");
+    float *next = t->slot_block;
+    for (int i = 0; i < N_SLOTS; i++) {
+        float **arrays[N_ARRAYS] = {&t->slots[i].pictures,   &t->slots[i].spectrograms,      &t->slots[i].foreground,
+                                    &t->slots[i].background, &t->slots[i].background_weight, &t->slots[i].targets};
+        for (int k = 0; k < N_ARRAYS; k++) {
+            *arrays[k] = next;
+            next += (sizes[k] * (size_t)s->n + 15) / 16 * 16;
+        }
+    }
+    return OASSL_STATUS_OK;
+}
+
+static oassl_status open_data(oassl_trainer *t, const char *captions_path) {
+    OAI_TRY(oai_dataset_open(t->host, &t->options, t->manifest_path, captions_path, "train", &t->train));
+    uint64_t n = oai_dataset_count(t->train);
+    if (n < t->options.batch_size)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%s: split 'train' has %llu usable records, a batch needs %u", t->manifest_path,
+                        (unsigned long long)n, t->options.batch_size);
+    if (t->options.task == OASSL_TASK_CLASSIFY)
+        OAI_TRY(oai_dataset_open(t->host, &t->options, t->manifest_path, NULL, "val", &t->val));
+    t->steps_per_epoch = n / t->options.batch_size;
+    t->n_steps = t->options.n_steps ? t->options.n_steps : t->steps_per_epoch * t->options.n_epochs;
+    return OASSL_STATUS_OK;
+}
+
+static oassl_status save_config(const oassl_trainer *t) {
+    char path[PATH_BYTES + 32];
+    path_in_run(t, "config.json", path);
+    json_t *options = oai_options_to_json(&t->options);
+    if (!options) return oai_no_memory(4096, "config.json");
+    oassl_status status = oai_json_save(t->host, path, options);
+    json_decref(options);
+    return status;
+}
+
+static oassl_status prepare(oassl_trainer *t, const char *captions_path, const char *run_dir) {
+    if (strlen(run_dir) >= PATH_BYTES) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "run folder: the path is too long");
+    strcpy(t->run_dir, run_dir);
+    OAI_TRY(open_data(t, captions_path));
+    describe_network(t);
+    OAI_TRY(make_weights(t));
+    oai_batch_shape shape = oai_dataset_shape(t->train, t->options.batch_size);
+    OAI_TRY(oai_step_create(t->context, &t->options, &t->config, &shape, t->store, &t->step));
+    OAI_TRY(make_slots(t, &shape));
+    OAI_TRY(oai_make_directories(t->run_dir));
+    return save_config(t);
+}
+
+oassl_status oai_trainer_create(oassl_context *context, const oassl_trainer_options *options, const char *manifest_path,
+                                const char *captions_path, const char *run_dir, oassl_trainer **out_trainer) {
+    *out_trainer = NULL;
+    const oai_host *host = oai_context_host(context);
+    oassl_trainer *t = oai_calloc(host, 1, sizeof *t);
+    if (!t) return oai_no_memory(sizeof *t, "the trainer");
+    t->context = context;
+    t->host = host;
+    t->progress.val_score = t->progress.best_score = -1;
+    oassl_status status = oai_options_resolve(options, &t->options);
+    t->manifest_path = oai_strdup(host, manifest_path);
+    t->init = options->init ? oai_strdup(host, options->init) : NULL;
+    if (!t->manifest_path || (options->init && !t->init)) status = oai_no_memory(1, "the trainer's paths");
+    t->options.init = t->init;
+    if (status == OASSL_STATUS_OK) status = prepare(t, captions_path, run_dir);
+    if (status != OASSL_STATUS_OK) {
+        oai_trainer_destroy(t);
+        return status;
+    }
+    *out_trainer = t;
+    return OASSL_STATUS_OK;
+}
+
+void oai_trainer_destroy(oassl_trainer *t) {
+    if (!t) return;
+    oai_prefetch_destroy(t->prefetch);
+    if (t->log) fclose(t->log);
+    oai_step_destroy(t->step);
+    oai_store_destroy(t->store);
+    oai_dataset_close(t->train);
+    oai_dataset_close(t->val);
+    oai_free(t->host, t->slot_block);
+    oai_free(t->host, t->training);
+    oai_free(t->host, t->manifest_path);
+    oai_free(t->host, t->init);
+    oai_free(t->host, t);
+}
+
+/* ---- log ---------------------------------------------------------------------------------------------------- */
+
+/* One JSON object a line; a resumed run continues where the checkpoint was written. */
+static oassl_status open_log(oassl_trainer *t) {
+    if (t->log) return OASSL_STATUS_OK;
+    char path[PATH_BYTES + 32];
+    path_in_run(t, "log.jsonl", path);
+    t->log = fopen(path, t->progress.step > 0 ? "r+" : "w");
+    if (!t->log && t->progress.step > 0) t->log = fopen(path, "w");
+    if (!t->log) return oai_fail(OASSL_STATUS_IO, "%s: %s", path, strerror(errno));
+    if (ftruncate(fileno(t->log), (off_t)t->progress.log_bytes) != 0 || fseek(t->log, 0, SEEK_END) != 0)
+        return oai_fail(OASSL_STATUS_IO, "%s: %s", path, strerror(errno));
+    return OASSL_STATUS_OK;
+}
+
+static oassl_status log_line(oassl_trainer *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static oassl_status log_line(oassl_trainer *t, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    int n = vfprintf(t->log, format, args);
+    va_end(args);
+    if (n < 0 || fflush(t->log) != 0) return oai_fail(OASSL_STATUS_IO, "%s/log.jsonl: %s", t->run_dir, strerror(errno));
+    return OASSL_STATUS_OK;
+}
+
+static oassl_status log_step(oassl_trainer *t, double lr) {
+    return log_line(t,
+                    "{\"step\": %llu, \"epoch\": %llu, \"loss\": %.7g, \"base\": %.7g, \"oca\": %.7g, \"ori\": %.7g, \"lr\": %.6g, "
+                    "\"seconds\": %.4f, \"wait\": %.4f}\n",
+                    (unsigned long long)t->progress.step, (unsigned long long)((t->progress.step - 1) / t->steps_per_epoch), t->last.loss,
+                    t->last.base, t->last.oca, t->last.ori, lr, t->step_seconds, t->wait_seconds);
+}
+
+/* ---- steps -------------------------------------------------------------------------------------------------- */
+
+static double learning_rate(const oassl_trainer *t, uint64_t step) {
+    const oassl_trainer_options *o = &t->options;
+    double lr = o->lr;
+    if (step < o->warmup_steps) return lr * (double)(step + 1) / o->warmup_steps;
+    if (o->schedule == OASSL_SCHEDULE_COSINE && t->n_steps > o->warmup_steps)
+        lr *= 0.5 * (1 + cos(3.141592653589793 * (double)(step - o->warmup_steps) / (double)(t->n_steps - o->warmup_steps)));
+    return lr;
+}
+
+static oassl_status fill_sample(void *user, uint64_t number, uint32_t slot, uint32_t position) {
+    oassl_trainer *t = user;
+    /* the incomplete last batch of an epoch is left out, so that epochs and batches begin together */
+    uint64_t per_epoch = t->steps_per_epoch * t->options.batch_size;
+    uint64_t sample = number / per_epoch * oai_dataset_count(t->train) + number % per_epoch;
+    return oai_dataset_fill(t->train, sample, &t->slots[slot], position);
+}
+
+static oassl_status start_loader(oassl_trainer *t) {
+    if (t->prefetch) return OASSL_STATUS_OK;
+    return oai_prefetch_create(t->host, N_SLOTS, t->options.batch_size, t->options.n_workers,
+                               t->progress.step * t->options.batch_size, fill_sample, t, &t->prefetch);
+}
+
+oassl_status oai_trainer_step(oassl_trainer *t) {
+    OAI_TRY(open_log(t));
+    OAI_TRY(start_loader(t));
+    double start = now(), lr = learning_rate(t, t->progress.step);
+    uint32_t slot;
+    OAI_TRY(oai_prefetch_acquire(t->prefetch, &slot, &t->wait_seconds));
+    OAI_TRY(oai_step_run(t->step, &t->slots[slot], t->progress.step + 1, lr, &t->last));
+    oai_prefetch_release(t->prefetch);
+    t->progress.step++;
+    t->step_seconds = now() - start;
+    return log_step(t, lr);
+}
+
+/* ---- validation and checkpoints ----------------------------------------------------------------------------- */
+
+oassl_status oai_trainer_save_model(const oassl_trainer *t, const char *path) { return oai_store_save(t->store, path); }
+
+static oassl_status save_last(oassl_trainer *t) {
+    char path[PATH_BYTES + 32];
+    path_in_run(t, "last.safetensors", path);
+    if (fsync(fileno(t->log)) != 0) return oai_fail(OASSL_STATUS_IO, "%s/log.jsonl: %s", t->run_dir, strerror(errno));
+    t->progress.log_bytes = (uint64_t)ftell(t->log);
+    return oai_checkpoint_save(t->host, path, t->store, t->step, t->training, &t->progress);
+}
+
+/* Without a validation split the newest weights count as the best. */
+static oassl_status validate(oassl_trainer *t) {
+    oai_validation validation = {t->context, &t->options, &t->config, t->store, t->manifest_path, t->val};
+    double score;
+    OAI_TRY(oai_validate(&validation, &score));
+    t->progress.val_score = score;
+    if (score >= 0) OAI_TRY(log_line(t, "{\"step\": %llu, \"val_score\": %.6f}\n", (unsigned long long)t->progress.step, score));
+    if (score >= 0 && score <= t->progress.best_score) return OASSL_STATUS_OK;
+    t->progress.best_score = score;
+    char path[PATH_BYTES + 32];
+    path_in_run(t, "best.safetensors", path);
+    return oai_trainer_save_model(t, path);
+}
+
+oassl_status oai_trainer_resume(oassl_trainer *t) {
+    char path[PATH_BYTES + 32];
+    path_in_run(t, "last.safetensors", path);
+    if (t->prefetch) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "resume comes before the first step");
+    return oai_checkpoint_load(t->host, path, t->store, t->step, t->training, &t->progress);
+}
+
+static bool due(uint64_t step, uint64_t every, uint64_t last) { return step == last || (every > 0 && step % every == 0); }
+
+oassl_status oai_trainer_run(oassl_trainer *t) {
+    uint64_t val_every = t->options.val_every ? t->options.val_every : t->steps_per_epoch;
+    uint64_t save_every = t->options.save_every ? t->options.save_every : val_every;
+    OAI_TRY(open_log(t));
+    while (t->progress.step < t->n_steps) {
+        oassl_status status = oai_progress(t->host, "train", t->progress.step, t->n_steps);
+        if (status == OASSL_STATUS_OK) status = oai_trainer_step(t);
+        if (status == OASSL_STATUS_OK && due(t->progress.step, val_every, t->n_steps)) status = validate(t);
+        if (status == OASSL_STATUS_CANCELLED) {
+            char text[256];
+            snprintf(text, sizeof text, "%s", oassl_last_error());
+            OAI_TRY(save_last(t));
+            return oai_fail(OASSL_STATUS_CANCELLED, "%s; %s/last.safetensors keeps step %llu", text, t->run_dir,
+                            (unsigned long long)t->progress.step);
+        }
+        OAI_TRY(status);
+        if (due(t->progress.step, save_every, t->n_steps)) OAI_TRY(save_last(t));
+    }
+    return oai_progress(t->host, "train", t->n_steps, t->n_steps);
+}
+
+void oai_trainer_state(const oassl_trainer *t, oassl_trainer_state *out) {
+    out->n_classes = oai_dataset_n_classes(t->train);
+    out->step = t->progress.step;
+    out->n_steps = t->n_steps;
+    out->epoch = t->progress.step / t->steps_per_epoch;
+    out->loss = t->last.loss;
+    out->loss_base = t->last.base;
+    out->loss_oca = t->last.oca;
+    out->loss_ori = t->last.ori;
+    out->step_seconds = t->step_seconds;
+    out->wait_seconds = t->wait_seconds;
+    out->val_score = t->progress.val_score;
+    out->best_score = t->progress.best_score;
+    out->n_parameters = (uint64_t)oai_store_n_learned(t->store);
+    out->workspace_bytes = oai_step_workspace_bytes(t->step);
+}

@@ -1,0 +1,19 @@
+/* How good the weights are by now: accuracy of a classifier, pointing game of a localisation model. */
+#ifndef OAI_TRAIN_VALIDATE_H
+#define OAI_TRAIN_VALIDATE_H
+
+#include "train/dataset.h"
+
+typedef struct oai_validation {
+    oassl_context *context;
+    const oassl_trainer_options *options;
+    const oai_net_config *config;
+    const oai_store *store;
+    const char *manifest_path;
+    oai_dataset *classes; /* classify: the validation split, else NULL */
+} oai_validation;
+
+/* At most options->max_val samples of the 'val' split; -1 when there are none. */
+oassl_status oai_validate(const oai_validation *validation, double *out_score);
+
+#endif
