@@ -116,7 +116,7 @@ oassl_status oai_plan_pool_run(oai_plan_pool *pool, const int64_t key[OAI_POOL_K
         entry->idle[entry->n_idle++] = exec;
         exec = NULL;
     }
+    oai_exec_destroy(exec); /* within the lock: without users the plan may go any time after it */
     pthread_mutex_unlock(&pool->lock);
-    oai_exec_destroy(exec);
     return status;
 }
