@@ -7,6 +7,7 @@
 #include "context.h"
 #include "data.h"
 #include "encoder.h"
+#include "evaluate.h"
 #include "image.h"
 #include "localizer.h"
 #include "loss.h"
