@@ -82,12 +82,17 @@ oassl_status oai_net_store_create(const oai_host *host, const oai_net_config *co
 }
 
 oassl_status oai_net_load(const oai_host *host, const char *path, const char *const *metadata_keys,
-                          oai_net_config *out_config, oai_store **out_store) {
+                          int32_t visual_layer4_stride, int32_t audio_layer4_stride, oai_net_config *out_config,
+                          oai_store **out_store) {
     oai_weights *file;
     oai_store *store = NULL;
     *out_store = NULL;
     OAI_TRY(oai_weights_open(host, path, &file));
     oassl_status status = oai_net_config_from_file(file, out_config);
+    if (status == OASSL_STATUS_OK && !oai_safetensors_metadata(oai_weights_file(file), OAI_CONFIG_KEY)) {
+        if (visual_layer4_stride) out_config->visual.layer4_stride = visual_layer4_stride;
+        if (audio_layer4_stride) out_config->audio.layer4_stride = audio_layer4_stride;
+    }
     if (status == OASSL_STATUS_OK) status = oai_net_store_create(host, out_config, &store);
     if (status == OASSL_STATUS_OK) status = oai_store_load(store, file, "", "", 0);
     if (status == OASSL_STATUS_OK) status = oai_store_take_metadata(store, file, metadata_keys);

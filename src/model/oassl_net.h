@@ -45,9 +45,11 @@ oai_value oai_net_classify(oai_emitter *emitter, const oai_net_config *config, o
 
 /* A store with every tensor of the network, zeroed, with OAI_CONFIG_KEY set. */
 oassl_status oai_net_store_create(const oai_host *host, const oai_net_config *config, oai_store **out_store);
-/* Configuration and weights of a file.  `metadata_keys`: see oai_store_take_metadata; may be NULL. */
+/* Configuration and weights of a file.  `metadata_keys`: see oai_store_take_metadata; may be NULL.  The layer4 strides,
+ * when not 0, are for files without OAI_CONFIG_KEY: shapes do not tell them. */
 oassl_status oai_net_load(const oai_host *host, const char *path, const char *const *metadata_keys,
-                          oai_net_config *out_config, oai_store **out_store);
+                          int32_t visual_layer4_stride, int32_t audio_layer4_stride, oai_net_config *out_config,
+                          oai_store **out_store);
 /* Initialises networks from another model's file: names without a network prefix go to the visual trunk (a classifier,
  * torchvision's ResNet-18), others to their own place.  Tensors of another shape are an error; fc is left out. */
 oassl_status oai_net_initialize_from(oai_store *store, const oai_net_config *config, const char *path);
