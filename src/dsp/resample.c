@@ -26,7 +26,7 @@ oassl_status oai_resample(const double *in, int64_t n, uint32_t in_rate, uint32_
     }
     soxr_error_t error = NULL;
     soxr_io_spec_t io = soxr_io_spec(SOXR_FLOAT64_I, SOXR_FLOAT64_I);
-    soxr_quality_spec_t quality = soxr_quality_spec(SOXR_HQ, 0);
+    soxr_quality_spec_t quality = soxr_quality_spec(SOXR_HQ, SOXR_ROLLOFF_NONE);
     quality.passband_end = 0.96; /* of the lower Nyquist; HQ's own is 0.913 */
     soxr_t resampler = soxr_create(in_rate, out_rate, 1, &error, &io, &quality, NULL);
     if (!resampler) return soxr_failed(error);
