@@ -21,6 +21,12 @@ static void mark_needed(const oai_builder *b, const oai_value *wrt, uint32_t n_w
     }
 }
 
+static int wants_any(const oai_tape *t) {
+    for (uint32_t k = 0; k < t->node.n_inputs; k++)
+        if (oai_wants(t, k)) return 1;
+    return 0;
+}
+
 static oassl_status backward(oai_tape *t, uint32_t n_nodes) {
     oai_builder *b = t->b;
     uint32_t scope = b->scope;
@@ -33,7 +39,7 @@ static oassl_status backward(oai_tape *t, uint32_t n_nodes) {
         if (!t->in) return oai_no_memory(t->node.n_inputs * sizeof *t->in, "autodiff");
         memcpy(t->in, oai_operands(b) + t->node.first_input, t->node.n_inputs * sizeof *t->in);
         b->scope = t->node.name; /* a backward node is named as its forward node */
-        oai_gradient_rules[t->node.op](t);
+        if (wants_any(t)) oai_gradient_rules[t->node.op](t);
         oai_free(b->host, t->in);
     }
     b->scope = scope;

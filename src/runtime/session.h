@@ -27,8 +27,11 @@ typedef struct oai_plan_options {
 oassl_status oai_plan_create(oassl_context *context, const oassl_graph *graph, const oassl_backend_param *params,
                              uint32_t n_params, const oai_plan_options *options, oai_plan **out_plan);
 void oai_plan_destroy(oai_plan *plan);
+const char *oai_plan_backend(const oai_plan *plan); /* name of the backend it runs on */
 oassl_status oai_plan_info(const oai_plan *plan, oassl_backend_plan_info *out_info);
 
+/* An exec keeps its plan alive.  Binding an input that the outputs do not depend on is accepted and does nothing;
+ * running with an input or output unbound is an error that names it.  The backend's rules of aliasing hold. */
 oassl_status oai_exec_create(oai_plan *plan, oai_exec **out_exec);
 void oai_exec_destroy(oai_exec *exec);
 oassl_status oai_exec_bind(oai_exec *exec, oai_value value, void *address);

@@ -1,0 +1,200 @@
+/* Plans: checked, divided, compiled by a backend, and shared through the context's cache. */
+#include <string.h>
+
+#include "runtime/runtime.h"
+
+/* ---- what is asked for --------------------------------------------------------------------------------------------- */
+
+static int has_f64(const oassl_graph *g) {
+    for (uint32_t id = 0; id < g->n_values; id++)
+        if (g->values[id].kind != OASSL_VALUE_UNUSED && g->values[id].dtype == OASSL_DTYPE_F64) return 1;
+    return 0;
+}
+
+static oassl_status choose_backend(const oassl_context *context, const oassl_graph *graph, const char *name,
+                                   const oai_backend **out_backend) {
+    const oai_backend *backend = context->active;
+    if (name) backend = oai_registry_find(&context->registry, name);
+    if (!backend) return oai_fail(OASSL_STATUS_UNAVAILABLE, "plan: backend '%s' is not loaded", name);
+    if (has_f64(graph)) backend = oai_registry_find(&context->registry, "reference");
+    *out_backend = backend;
+    return OASSL_STATUS_OK;
+}
+
+/* Every PARAM has contents, and nothing else has. */
+static oassl_status check_params(const oai_host *host, const oassl_graph *g, const oassl_backend_param *params,
+                                 uint32_t n_params) {
+    uint8_t *given = oai_calloc(host, g->n_values ? g->n_values : 1, 1);
+    if (!given) return oai_no_memory(g->n_values, "a plan");
+    oassl_status status = OASSL_STATUS_OK;
+    for (uint32_t k = 0; k < n_params && status == OASSL_STATUS_OK; k++) {
+        uint32_t id = params[k].value;
+        if (id >= g->n_values || (g->values[id].kind != OASSL_VALUE_PARAM && g->values[id].kind != OASSL_VALUE_UNUSED))
+            status = oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "plan: params[%u]: value %u is no param of the graph", k, id);
+        else if (!params[k].data)
+            status = oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "plan: param '%s' (value %u) has no data",
+                              g->names + g->values[id].name, id);
+        else if (given[id]++)
+            status = oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "plan: param '%s' (value %u) is given twice",
+                              g->names + g->values[id].name, id);
+    }
+    for (uint32_t id = 0; id < g->n_values && status == OASSL_STATUS_OK; id++)
+        if (g->values[id].kind == OASSL_VALUE_PARAM && !given[id])
+            status = oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "plan: param '%s' (value %u) is not given",
+                              g->names + g->values[id].name, id);
+    oai_free(host, given);
+    return status;
+}
+
+/* ---- cache; the context's lock is held ------------------------------------------------------------------------------ */
+
+static int same_key(const oai_plan *a, const oai_plan *b) {
+    if (a->asked != b->asked || a->n_params != b->n_params || memcmp(&a->options, &b->options, sizeof a->options) != 0)
+        return 0;
+    for (uint32_t k = 0; k < a->n_params; k++)
+        if (a->params[k].value != b->params[k].value || a->params[k].data != b->params[k].data) return 0;
+    return oai_graph_equal(a->graph, b->graph);
+}
+
+static oai_plan *find_cached(const oai_plan *key) {
+    oassl_context *context = key->context;
+    oai_plan *found = NULL;
+    pthread_mutex_lock(&context->lock);
+    for (oai_plan *p = context->plans; p && !found; p = p->next)
+        if (same_key(p, key)) found = p;
+    if (found) found->n_references++;
+    pthread_mutex_unlock(&context->lock);
+    return found;
+}
+
+/* Two threads may have compiled the same plan: the second takes the first's. */
+static oai_plan *publish(oai_plan *plan) {
+    oassl_context *context = plan->context;
+    oai_plan *found = NULL;
+    pthread_mutex_lock(&context->lock);
+    for (oai_plan *p = context->plans; p && !found; p = p->next)
+        if (same_key(p, plan)) found = p;
+    if (found) {
+        found->n_references++;
+    } else {
+        plan->n_references = 1;
+        plan->next = context->plans;
+        context->plans = plan;
+    }
+    pthread_mutex_unlock(&context->lock);
+    return found ? found : plan;
+}
+
+/* ---- compiling ----------------------------------------------------------------------------------------------------- */
+
+static oassl_status check_support(const oai_plan *plan, const oai_backend *backend) {
+    const oassl_graph *g = plan->main;
+    for (uint32_t k = 0; k < g->n_nodes; k++) {
+        oassl_status status = backend->api->node_supported(backend->instance, g, k, &plan->options);
+        if (status != OASSL_STATUS_OK)
+            return oai_fail_within(status, "backend %s: node %u %s (%s)", backend->name, k, oai_op_name(g->nodes[k].op),
+                                   g->names + g->nodes[k].name);
+    }
+    return OASSL_STATUS_OK;
+}
+
+static oassl_status compile(oai_plan *plan) {
+    oassl_context *context = plan->context;
+    oassl_backend_param *params;
+    uint32_t n_params;
+    OAI_TRY(oai_plan_split(plan, &params, &n_params));
+    oassl_status status = OASSL_STATUS_OK;
+    if (plan->main) {
+        status = check_support(plan, plan->backend);
+        const oai_backend *reference = oai_registry_find(&context->registry, "reference");
+        if (status == OASSL_STATUS_UNSUPPORTED && context->allow_fallback && plan->backend != reference) {
+            oai_log(&context->host, OAI_LOG_WARN, "%s; the whole plan runs on the reference backend",
+                    oassl_last_error());
+            plan->backend = reference;
+            status = check_support(plan, reference);
+        }
+        if (status == OASSL_STATUS_OK)
+            status = plan->backend->api->plan_create(plan->backend->instance, plan->main, params, n_params,
+                                                     &plan->options, &plan->compiled);
+    }
+    oai_free(&context->host, params);
+    return status;
+}
+
+static void free_plan(oai_plan *plan) {
+    const oai_host *host = &plan->context->host;
+    if (plan->compiled) plan->backend->api->plan_destroy(plan->compiled);
+    oai_graph_destroy(host, plan->graph);
+    oai_graph_destroy(host, plan->main);
+    oai_free(host, plan->params);
+    oai_free(host, plan->folded);
+    oai_free(host, plan->copies);
+    oai_free(host, plan);
+}
+
+static oassl_status set_key(oai_plan *plan, const oassl_graph *graph, const oassl_backend_param *params,
+                            uint32_t n_params, const oai_plan_options *options) {
+    const oai_host *host = &plan->context->host;
+    oai_plan_options none = {0};
+    if (!options) options = &none;
+    OAI_TRY(choose_backend(plan->context, graph, options->backend, &plan->asked));
+    OAI_TRY(check_params(host, graph, params, n_params));
+    plan->backend = plan->asked;
+    plan->options = (oassl_backend_plan_options){
+        .struct_size = sizeof plan->options,
+        .n_threads = options->n_threads ? options->n_threads : host->n_threads,
+        .precision = options->precision,
+        .deterministic = options->deterministic,
+        .no_fusion = options->no_fusion,
+    };
+    OAI_TRY(oai_graph_copy(host, graph, &plan->graph));
+    plan->graph->hash = oai_graph_hash(graph); /* the graph may come from anywhere */
+    plan->params = oai_calloc(host, n_params + 1u, sizeof *params);
+    if (!plan->params) return oai_no_memory(n_params * sizeof *params, "a plan");
+    if (n_params) memcpy(plan->params, params, n_params * sizeof *params);
+    plan->n_params = n_params;
+    return OASSL_STATUS_OK;
+}
+
+oassl_status oai_plan_create(oassl_context *context, const oassl_graph *graph, const oassl_backend_param *params,
+                             uint32_t n_params, const oai_plan_options *options, oai_plan **out_plan) {
+    *out_plan = NULL;
+    OAI_TRY(oai_context_check_process(context));
+    OAI_TRY(oai_graph_verify(graph));
+    oai_plan *plan = oai_calloc(&context->host, 1, sizeof *plan);
+    if (!plan) return oai_no_memory(sizeof *plan, "a plan");
+    plan->context = context;
+    oassl_status status = set_key(plan, graph, params, n_params, options);
+    if (status == OASSL_STATUS_OK) {
+        *out_plan = find_cached(plan);
+        if (!*out_plan) {
+            status = compile(plan);
+            if (status == OASSL_STATUS_OK) *out_plan = publish(plan);
+        }
+    }
+    if (*out_plan != plan) free_plan(plan);
+    return status;
+}
+
+void oai_plan_destroy(oai_plan *plan) {
+    if (!plan) return;
+    oassl_context *context = plan->context;
+    oassl_status inside = oai_context_check_process(context);
+    if (inside != OASSL_STATUS_OK) return; /* in a forked child: the parent's */
+    pthread_mutex_lock(&context->lock);
+    int last = --plan->n_references == 0;
+    if (last) {
+        oai_plan **link = &context->plans;
+        while (*link != plan) link = &(*link)->next;
+        *link = plan->next;
+    }
+    pthread_mutex_unlock(&context->lock);
+    if (last) free_plan(plan);
+}
+
+oassl_status oai_plan_info(const oai_plan *plan, oassl_backend_plan_info *out_info) {
+    *out_info = (oassl_backend_plan_info){.struct_size = sizeof *out_info};
+    return plan->compiled ? plan->backend->api->plan_info(plan->compiled, out_info) : OASSL_STATUS_OK;
+}
+
+const char *oai_plan_backend(const oai_plan *plan) { return plan->backend->name; }
