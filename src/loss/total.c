@@ -100,22 +100,25 @@ static int has_lvs(const oassl_loss_options *o) {
 int oai_loss_needs_audio(const oassl_loss_options *o) { return has_lvs(o) || has_oca(o); }
 int oai_loss_needs_captions(const oassl_loss_options *o) { return has_oca(o) || has_ori(o); }
 
-/* sum += lambda * part; a missing part or sum counts as zero */
+/* sum += lambda * part; a missing part or sum counts as zero.  Always a value of its own: callers bind total and parts
+ * to different memory. */
 static oai_value accumulate(oai_builder *b, oai_value sum, double lambda, oai_value part) {
     if (part == OAI_NO_VALUE || lambda == 0) return sum;
-    oai_value scaled = lambda == 1 ? part : oai_affine(b, part, lambda, 0.0);
+    oai_value scaled = oai_affine(b, part, lambda, 0.0);
     return sum == OAI_NO_VALUE ? scaled : oai_add(b, sum, scaled);
 }
 
 static oai_loss_parts emit_from_maps(oai_builder *b, const oassl_loss_options *o, const oai_loss_inputs *in) {
     oai_loss_parts parts = {OAI_NO_VALUE, OAI_NO_VALUE, OAI_NO_VALUE, OAI_NO_VALUE, OAI_NO_VALUE, OAI_NO_VALUE};
     if (o->kind == OASSL_LOSS_ORI_MAPS) {
-        parts.total = parts.ori = oai_loss_ori_emit(b, o, in->maps, in->background_weight);
+        parts.ori = oai_loss_ori_emit(b, o, in->maps, in->background_weight);
+        parts.total = accumulate(b, OAI_NO_VALUE, 1, parts.ori);
         return parts;
     }
     int64_t batch = oai_dim(b, in->similarity, 0);
     oai_value similarity = oai_reshape(b, in->similarity, 3, OAI_SHAPE(batch, batch, -1));
-    parts.total = parts.base = oai_loss_lvs_emit(b, o, similarity, NULL);
+    parts.base = oai_loss_lvs_emit(b, o, similarity, NULL);
+    parts.total = accumulate(b, OAI_NO_VALUE, 1, parts.base);
     return parts;
 }
 
