@@ -5,7 +5,7 @@
 #include "localize/session.h"
 
 /* Values may be text or numbers; what is missing keeps its default. */
-static oassl_status read_training(const char *text, oassl_image_options *image, oassl_audio_options *audio) {
+static oassl_status read_training(const char *text, oassl_image_options *image, oassl_audio_options *audio, bool *mean_mix) {
     json_t *object;
     OAI_TRY(oai_json_parse(text, strlen(text), "metadata oassl_training", 1, &object));
     oassl_status status = OASSL_STATUS_OK;
@@ -19,6 +19,8 @@ static oassl_status read_training(const char *text, oassl_image_options *image, 
         status = oai_json_string(object, "audio_preset", &preset);
         if (status == OASSL_STATUS_OK && strcmp(preset, "default") != 0) status = oai_audio_preset_find(preset, &audio->preset);
     }
+    const char *mix = json_string_value(json_object_get(object, "mix_mode"));
+    *mean_mix = mix && strcmp(mix, "waveform_mean") == 0;
     json_decref(object);
     return status;
 }
@@ -39,7 +41,7 @@ oassl_status oai_hearing_of(const oai_store *store, oai_hearing *out_hearing) {
     oassl_audio_options audio = OASSL_AUDIO_OPTIONS_INIT;
     const char *training = oai_store_metadata(store, "oassl_training");
     const char *calibration = oai_store_metadata(store, OAI_CALIBRATION_KEY);
-    if (training) OAI_TRY(read_training(training, &image, &audio));
+    if (training) OAI_TRY(read_training(training, &image, &audio, &out_hearing->mean_mix));
     if (calibration) OAI_TRY(read_calibration(calibration, out_hearing));
     OAI_TRY(oai_image_resolve(&image, &out_hearing->image));
     return oai_audio_resolve(&audio, &out_hearing->audio);

@@ -13,6 +13,7 @@ enum { OAI_MAX_SOURCES = 8 };
 typedef struct oai_hearing {
     oai_image_rules image;
     oai_audio_rules audio;
+    bool mean_mix;          /* mixtures are means of waveforms, not sums */
     bool calibrated;
     double scale, offset; /* confidence = sigmoid(scale * similarity + offset) */
 } oai_hearing;
