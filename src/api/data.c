@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/options.h"
 #include "data/manifest.h"
 #include "data/synth.h"
 #include "dsp/audio_file.h"
@@ -20,27 +21,14 @@ static oassl_status null_argument(const char *function, const char *what) {
     return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%s: %s is NULL", function, what);
 }
 
-/* Copies the caller's options into ours: fields beyond its struct_size keep zero; a non-zero tail that this version
- * does not know is refused. */
-static oassl_status take_options(const char *function, void *ours, size_t our_size, const void *theirs) {
-    uint32_t size;
-    memcpy(&size, theirs, sizeof size);
-    if (size < sizeof size) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%s: options.struct_size is %u; use the _INIT macro", function, size);
-    memcpy(ours, theirs, size < our_size ? size : our_size);
-    for (size_t i = our_size; i < size; i++)
-        if (((const unsigned char *)theirs)[i])
-            return oai_fail(OASSL_STATUS_UNSUPPORTED, "%s: options have %u bytes with a setting this version (%zu bytes) does not know", function, size, our_size);
-    return OASSL_STATUS_OK;
-}
-
 oassl_status oassl_manifest_load(const oassl_context *context, const char *path, const oassl_manifest_options *options,
                                  oassl_manifest **out_manifest) {
     if (!out_manifest) return null_argument(__func__, "out_manifest");
     *out_manifest = NULL;
     if (!context) return null_argument(__func__, "context");
     if (!path) return null_argument(__func__, "path");
-    oassl_manifest_options o = OASSL_MANIFEST_OPTIONS_INIT;
-    if (options) OAI_TRY(take_options(__func__, &o, sizeof o, options));
+    oassl_manifest_options o;
+    OAI_TRY(oai_options_read("manifest options", options, &o, sizeof o));
     if (o.missing < OASSL_MISSING_ERROR || o.missing > OASSL_MISSING_KEEP)
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_manifest_load: options.missing is %d, expected 0..2", o.missing);
     return oai_manifest_load(oai_context_host(context), path, o.missing, out_manifest);
@@ -314,8 +302,8 @@ oassl_status oassl_synth_write(const oassl_context *context, const oassl_synth_o
     if (!context) return null_argument(__func__, "context");
     if (!folder || !*folder) return null_argument(__func__, "folder");
     if (strlen(folder) > 3900) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_synth_write: folder's path is longer than 3900 bytes");
-    oassl_synth_options o = OASSL_SYNTH_OPTIONS_INIT;
-    if (options) OAI_TRY(take_options(__func__, &o, sizeof o, options));
+    oassl_synth_options o;
+    OAI_TRY(oai_options_read("synth options", options, &o, sizeof o));
     synth_job job = {.host = oai_context_host(context), .folder = folder, .lock = PTHREAD_MUTEX_INITIALIZER};
     OAI_TRY(plan_job(&o, &job));
     job.records = oai_calloc(job.host, job.n_clips, sizeof *job.records);

@@ -31,18 +31,23 @@ static void make_taps(int32_t how, int64_t in, int64_t out, tap *taps) {
     }
 }
 
+/* The weighted sum of a tap's four values.  Weights add up to 1, so it is written as differences from the second: a flat
+ * region stays exactly flat and its ties stay ties. */
+static inline double combine(const double *w, double a, double b, double c, double d) {
+    return b + w[0] * (a - b) + w[2] * (c - b) + w[3] * (d - b);
+}
+
 /* Row by row: the four rows under a tap are combined first, then columns. */
 static void resize(const tap *rows, const tap *columns, const double *map, int64_t in_w, double *line, double *out_map, int64_t out_h,
                    int64_t out_w) {
     for (int64_t y = 0; y < out_h; y++) {
         const tap *t = &rows[y];
-        for (int64_t x = 0; x < in_w; x++) {
-            line[x] = t->weight[0] * map[t->at[0] * in_w + x] + t->weight[1] * map[t->at[1] * in_w + x] + t->weight[2] * map[t->at[2] * in_w + x] +
-                      t->weight[3] * map[t->at[3] * in_w + x];
-        }
+        const double *r[4];
+        for (int64_t k = 0; k < 4; k++) r[k] = map + t->at[k] * in_w;
+        for (int64_t x = 0; x < in_w; x++) line[x] = combine(t->weight, r[0][x], r[1][x], r[2][x], r[3][x]);
         for (int64_t x = 0; x < out_w; x++) {
             const tap *c = &columns[x];
-            out_map[y * out_w + x] = c->weight[0] * line[c->at[0]] + c->weight[1] * line[c->at[1]] + c->weight[2] * line[c->at[2]] + c->weight[3] * line[c->at[3]];
+            out_map[y * out_w + x] = combine(c->weight, line[c->at[0]], line[c->at[1]], line[c->at[2]], line[c->at[3]]);
         }
     }
 }

@@ -1,0 +1,17 @@
+/* The accumulator behind oassl/metric.h. */
+#ifndef OAI_METRIC_METRIC_H
+#define OAI_METRIC_METRIC_H
+
+#include "base/host.h"
+#include "oassl/metric.h"
+
+/* `options` may be NULL or of another version's size. */
+oassl_status oai_metric_create(const oai_host *host, const oassl_metric_options *options, oassl_metric **out_metric);
+void oai_metric_free(oassl_metric *metric);
+oassl_status oai_metric_add(oassl_metric *metric, const oassl_metric_sample *sample);
+oassl_status oai_metric_merge(oassl_metric *metric, const oassl_metric *from);
+oassl_status oai_metric_compute(const oassl_metric *metric, oassl_metric_result *out_result);
+oassl_status oai_metric_pair_at(oassl_metric *metric, uint64_t index, oassl_metric_pair *out_pair);
+const oassl_metric_options *oai_metric_options(const oassl_metric *metric);
+
+#endif
