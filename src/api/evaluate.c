@@ -1,0 +1,24 @@
+#include "oassl/evaluate.h"
+
+#include "api/front_options.h"
+#include "api/model_handle.h"
+#include "api/tensor_view.h"
+#include "localize/evaluate.h"
+
+oassl_status oassl_evaluate(const oassl_model *model, const char *manifest_path, const oassl_evaluate_options *options,
+                            oassl_evaluation *out_result) {
+    OAI_REQUIRE(model);
+    OAI_REQUIRE(manifest_path);
+    OAI_REQUIRE(out_result);
+    oassl_evaluate_options own;
+    OAI_TRY(oai_take_options(options, sizeof own, "oassl_evaluate_options", &own));
+    oai_evaluation_input input = {oai_context_host(model->context), NULL, &model->config, {{0}}, manifest_path};
+    OAI_TRY(oai_hearing_of(model->store, &input.hearing));
+    if (own.image_size) input.hearing.image.size = (int32_t)own.image_size;
+    OAI_TRY(oai_features_create(model->context, &model->config, model->store, &input.features));
+    oassl_evaluation result = OASSL_EVALUATION_INIT;
+    oassl_status status = oai_evaluate(&input, &own, &result);
+    oai_features_destroy(input.features);
+    if (status == OASSL_STATUS_OK) OAI_GIVE(result, out_result);
+    return status;
+}
