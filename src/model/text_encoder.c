@@ -1,5 +1,6 @@
 #include "model/text_encoder.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -211,6 +212,21 @@ static oassl_status write_vocab(const oai_host *host, const char *path, const ch
     return oai_writer_commit(writer);
 }
 
+/* BERT's own initialisation (0.02) leaves every sentence with nearly the same vector, which training would cure.
+ * Untrained features must differ by themselves: unit-variance words and layers that pass the words' mixture on. */
+static void spread(oai_store *store) {
+    for (uint32_t i = 0; i < oai_store_count(store); i++) {
+        const oai_store_tensor *tensor = oai_store_at(store, i);
+        double deviation = 0.02;
+        if (strstr(tensor->name, "word_embeddings")) deviation = 1;
+        if (tensor->rank == 2 && strncmp(tensor->name, "encoder.", 8) == 0)
+            deviation = (strstr(tensor->name, "self.value") || strstr(tensor->name, "attention.output") ? 2 : 1) /
+                        sqrt((double)tensor->shape[1]);
+        if (tensor->rank != 2) continue;
+        for (int64_t k = 0; k < tensor->count; k++) tensor->data[k] *= (float)(deviation / 0.02);
+    }
+}
+
 oassl_status oai_text_encoder_write_seeded(const oai_host *host, const char *folder, const char *const *vocab,
                                            uint32_t n_vocab, uint32_t n_layers, uint32_t width, uint32_t n_heads,
                                            uint64_t seed) {
@@ -228,6 +244,7 @@ oassl_status oai_text_encoder_write_seeded(const oai_host *host, const char *fol
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
     OAI_TRY(oai_bert_store_create(host, &config, &store));
     oai_store_initialize(store, seed);
+    spread(store);
     oassl_status status = oai_store_save(store, path);
     oai_store_destroy(store);
     return status;
