@@ -4,6 +4,7 @@
 #include "api/model_handle.h"
 #include "api/tensor_view.h"
 #include "localize/evaluate.h"
+#include "runtime/context.h"
 
 oassl_status oassl_evaluate(const oassl_model *model, const char *manifest_path, const oassl_evaluate_options *options,
                             oassl_evaluation *out_result) {

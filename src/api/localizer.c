@@ -3,6 +3,7 @@
 #include "api/front_options.h"
 #include "api/model_handle.h"
 #include "localize/session.h"
+#include "runtime/context.h"
 
 struct oassl_localizer {
     const oai_host *host;
