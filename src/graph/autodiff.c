@@ -46,6 +46,19 @@ static oassl_status backward(oai_tape *t, uint32_t n_nodes) {
     return oai_builder_status(b);
 }
 
+/* Two gradients may be one value (of x + y); a copy lets the caller bind each to memory of its own. */
+static oassl_status collect(const oai_tape *t, const oai_value *wrt, uint32_t n_wrt, oai_value *out_gradients) {
+    for (uint32_t k = 0; k < n_wrt; k++) {
+        oai_value gradient = t->gradients[wrt[k]];
+        for (uint32_t j = 0; j < k && gradient != OAI_NO_VALUE; j++)
+            if (out_gradients[j] == gradient) gradient = oai_affine(t->b, gradient, 1, 0);
+        out_gradients[k] = gradient;
+    }
+    oassl_status status = oai_builder_status(t->b);
+    for (uint32_t k = 0; k < n_wrt && status != OASSL_STATUS_OK; k++) out_gradients[k] = OAI_NO_VALUE;
+    return status;
+}
+
 static oassl_status check(oai_builder *b, oai_value loss, const oai_value *wrt, uint32_t n_wrt) {
     OAI_TRY(oai_builder_status(b));
     if (loss >= b->values.n || oai_value_count(oai_info(b, loss)) != 1)
@@ -76,8 +89,7 @@ oassl_status oai_gradient(oai_builder *b, oai_value loss, const oai_value *wrt, 
             t.gradients[loss] = type.rank == 0 ? one : oai_reshape(b, one, type.rank, type.shape);
             status = backward(&t, (uint32_t)b->nodes.n);
         }
-        if (status == OASSL_STATUS_OK)
-            for (uint32_t k = 0; k < n_wrt; k++) out_gradients[k] = t.gradients[wrt[k]];
+        if (status == OASSL_STATUS_OK) status = collect(&t, wrt, n_wrt, out_gradients);
     }
     oai_free(b->host, needed);
     oai_free(b->host, t.gradients);

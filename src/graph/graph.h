@@ -42,8 +42,9 @@ void oai_name_value(oai_builder *builder, oai_value value, const char *name);
 const oassl_graph_value *oai_info(const oai_builder *builder, oai_value value);
 int64_t oai_dim(const oai_builder *builder, oai_value value, int32_t axis); /* negative axis counts from the end */
 
-/* Gradients of the scalar `loss`: adds the backward nodes, writes d loss / d wrt[k] to out_gradients[k], or
- * OAI_NO_VALUE where loss does not depend on wrt[k]. */
+/* Gradients of the scalar `loss`: adds the backward nodes, writes d loss / d wrt[k] to out_gradients[k], all different
+ * values, or OAI_NO_VALUE where loss does not depend on wrt[k].  Constant for this purpose: comparisons, signs, counts,
+ * indices, STOP_GRADIENT, every output of a node but its first.  Second derivatives are refused. */
 oassl_status oai_gradient(oai_builder *builder, oai_value loss, const oai_value *wrt, uint32_t n_wrt,
                           oai_value *out_gradients);
 
@@ -70,7 +71,7 @@ oai_value oai_graph_find(const oassl_graph *graph, const char *name);
 
 const char *oai_op_name(uint32_t op); /* "conv2d"; "?" for a number that is not an op */
 int64_t oai_value_count(const oassl_graph_value *value); /* number of elements */
-size_t oai_dtype_bytes(int32_t dtype);                   /* 0 for an unknown dtype; in base/safetensors.c */
-const char *oai_dtype_name(int32_t dtype);               /* "F32"; in base/safetensors.c */
+size_t oai_dtype_bytes(int32_t dtype);                   /* 0 for an unknown dtype */
+const char *oai_dtype_name(int32_t dtype);               /* "F32"; "?" */
 
 #endif

@@ -397,3 +397,18 @@ int64_t oai_value_count(const oassl_graph_value *value) {
     for (int32_t k = 0; k < value->rank; k++) n *= value->shape[k];
     return n;
 }
+
+static const struct {
+    const char *name;
+    size_t bytes;
+} dtypes[] = {[OASSL_DTYPE_F32] = {"F32", 4}, [OASSL_DTYPE_F64] = {"F64", 8},   [OASSL_DTYPE_I32] = {"I32", 4},
+              [OASSL_DTYPE_I64] = {"I64", 8}, [OASSL_DTYPE_U8] = {"U8", 1},     [OASSL_DTYPE_BF16] = {"BF16", 2},
+              [OASSL_DTYPE_F16] = {"F16", 2}};
+
+static int known_dtype(int32_t dtype) {
+    return dtype >= 0 && dtype < (int32_t)(sizeof dtypes / sizeof *dtypes) && dtypes[dtype].name;
+}
+
+size_t oai_dtype_bytes(int32_t dtype) { return known_dtype(dtype) ? dtypes[dtype].bytes : 0; }
+
+const char *oai_dtype_name(int32_t dtype) { return known_dtype(dtype) ? dtypes[dtype].name : "?"; }
