@@ -1,6 +1,7 @@
 """Writes front_vectors.h: what Pillow, torch, torchvision and scipy make of pseudo-random inputs.
 
-Needs pillow, torch, torchvision, scipy.  Run:  python gen_front.py > front_vectors.h
+Needs torch, torchvision, scipy and a Pillow before 12.3: like all published systems it resizes across first, then down;
+newer ones swap the passes for some tall pictures.  Run:  python gen_front.py > front_vectors.h
 """
 import zlib
 
