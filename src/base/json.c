@@ -1,9 +1,12 @@
 #include "base/json.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+
+#define SHOWN_BYTES 60 /* of a wrong value in an error text */
 
 oassl_status oai_json_parse(const char *text, size_t bytes, const char *name, uint64_t first_line,
                             json_t **out_value) {
@@ -45,16 +48,17 @@ oassl_status oai_json_save(const oai_host *host, const char *path, const json_t 
 
 oassl_status oai_json_unexpected(const char *key, const char *expected, const json_t *found) {
     if (!found) return oai_fail(OASSL_STATUS_FORMAT, "field '%s': missing, expected %s", key, expected);
-    char text[64] = "";
-    size_t n = json_dumpb(found, text, sizeof text, JSON_ENCODE_ANY | JSON_COMPACT);
-    if (n >= sizeof text) { /* cut at a whole UTF-8 character */
-        n = sizeof text - 4;
-        while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80) n--;
-        memcpy(text + n, "...", 4);
-    } else {
-        text[n] = 0;
+    char *text = json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT);
+    if (!text) return oai_fail(OASSL_STATUS_FORMAT, "field '%s': expected %s", key, expected);
+    int n = (int)strlen(text), shown = n;
+    if (n > SHOWN_BYTES) { /* cut at a whole UTF-8 character */
+        shown = SHOWN_BYTES;
+        while (((unsigned char)text[shown] & 0xC0) == 0x80) shown--;
     }
-    return oai_fail(OASSL_STATUS_FORMAT, "field '%s': expected %s, found %s", key, expected, text);
+    oassl_status status = oai_fail(OASSL_STATUS_FORMAT, "field '%s': expected %s, found %.*s%s", key, expected, shown,
+                                   text, shown < n ? "..." : "");
+    free(text);
+    return status;
 }
 
 bool oai_json_has(const json_t *object, const char *key) {
