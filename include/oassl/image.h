@@ -2,8 +2,8 @@
  *
  * A network sees [3, size, size] floats (planar RGB), resized, cropped and normalised as the published system does it;
  * a preset names the system.  Two families of resizing exist and give visibly different numbers:
- * - PILLOW_*: 8-bit, antialiased, bit for bit what Pillow's Image.resize gives (most systems).  Across first, then down,
- *   as Pillow does up to 12.2; later versions swap the passes for tall pictures and so differ there by a few levels;
+ * - PILLOW_*: 8-bit, antialiased, bit for bit what Pillow 9.4's Image.resize gives (most systems): across first, then
+ *   down.  Pillow 12.3 and later swap the passes for some tall pictures, which then differ by a few levels;
  * - the others: float, what torch.nn.functional.interpolate gives, with and without antialiasing.
  *
  * Coordinates: x to the right, y down, continuous, pixel (i, j) covers [i, i+1) x [j, j+1); boxes are x0 y0 x1 y1.
