@@ -14,6 +14,7 @@
 #include "metric.h"
 #include "model.h"
 #include "status.h"
+#include "tensor.h"
 #include "trainer.h"
 #include "types.h"
 #include "version.h"
