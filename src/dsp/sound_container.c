@@ -50,8 +50,9 @@ static size_t ogg_page(int fd, uint64_t at, const uint32_t *table, uint8_t *page
     uint32_t stored = number(page + 22, 0), crc = 0;
     memset(page + 22, 0, 4);
     for (size_t i = 0; i < bytes; i++) crc = crc << 8 ^ table[(crc >> 24) ^ page[i]];
+    if (crc != stored) return 0;
     *out_last = (page[5] & 4) != 0;
-    return crc == stored ? bytes : 0;
+    return bytes;
 }
 
 static oassl_status check_ogg(const oai_host *host, int fd, uint64_t file_bytes) {
