@@ -99,6 +99,42 @@ OASSL_API oassl_status oassl_trainer_create(oassl_context *context, const oassl_
                                             oassl_trainer **out_trainer);
 OASSL_API void oassl_trainer_destroy(oassl_trainer *trainer);
 
+/* ---- batches of the caller's own ---- */
+
+/* Extents of every batch; n_foreground and text_dim 0 when the loss needs no captions, n_classes 0 unless the task is
+ * classify. */
+typedef struct oassl_trainer_shape {
+    uint32_t struct_size;
+    uint32_t height, width;   /* of the pictures */
+    uint32_t frames;          /* columns of the log-spectrograms */
+    uint32_t n_foreground;    /* K */
+    uint32_t text_dim;
+    uint32_t n_classes;
+} oassl_trainer_shape;
+
+/* A trainer without a manifest, fed by oassl_trainer_step_batch(); options.batch_size samples a batch.  `run_dir` may
+ * be NULL: then nothing is written but what oassl_trainer_save_model() is asked for. */
+OASSL_API oassl_status oassl_trainer_create_fed(oassl_context *context, const oassl_trainer_options *options,
+                                                const oassl_trainer_shape *shape, const char *run_dir,
+                                                oassl_trainer **out_trainer);
+
+/* One batch, f32 row-major on the CPU; what the task or loss does not use is NULL. */
+typedef struct oassl_trainer_batch {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const oassl_tensor *pictures;          /* [B, 3, height, width] */
+    const oassl_tensor *spectrograms;      /* [B, 1, 257, frames] */
+    const oassl_tensor *foreground;        /* [B, K, text_dim] */
+    const oassl_tensor *background;        /* [B, text_dim] */
+    const oassl_tensor *background_weight; /* [B], with loss.allow_empty_background */
+    const oassl_tensor *targets;           /* [B, n_classes], one-hot */
+} oassl_trainer_batch;
+
+/* SHAPE_MISMATCH or INVALID_ARGUMENT name the tensor, NON_FINITE the first bad gradient or the loss. */
+OASSL_API oassl_status oassl_trainer_step_batch(oassl_trainer *trainer, const oassl_trainer_batch *batch);
+
+/* ---- running ---- */
+
 /* Continues from <run_dir>/last.safetensors.  NOT_FOUND if there is none; FORMAT or SHAPE_MISMATCH if it is damaged or
  * belongs to another configuration, naming the tensor or option. */
 OASSL_API oassl_status oassl_trainer_resume(oassl_trainer *trainer);

@@ -30,6 +30,12 @@ oassl_status oassl_trainer_options_read(oassl_trainer_options *options, const ch
     return status;
 }
 
+static oassl_status take_options(const oassl_trainer_options *options, oassl_trainer_options *out_own) {
+    OAI_TRY(oai_take_options(options, sizeof *out_own, "oassl_trainer_options", out_own));
+    if (out_own->loss.struct_size == 0) out_own->loss = (oassl_loss_options)OASSL_LOSS_OPTIONS_INIT;
+    return OASSL_STATUS_OK;
+}
+
 oassl_status oassl_trainer_create(oassl_context *context, const oassl_trainer_options *options, const char *manifest_path,
                                   const char *captions_path, const char *run_dir, oassl_trainer **out_trainer) {
     OAI_REQUIRE(out_trainer);
@@ -38,9 +44,63 @@ oassl_status oassl_trainer_create(oassl_context *context, const oassl_trainer_op
     OAI_REQUIRE(manifest_path);
     OAI_REQUIRE(run_dir);
     oassl_trainer_options own;
-    OAI_TRY(oai_take_options(options, sizeof own, "oassl_trainer_options", &own));
-    if (!options || own.loss.struct_size == 0) own.loss = (oassl_loss_options)OASSL_LOSS_OPTIONS_INIT;
+    OAI_TRY(take_options(options, &own));
     return oai_trainer_create(context, &own, manifest_path, captions_path, run_dir, out_trainer);
+}
+
+oassl_status oassl_trainer_create_fed(oassl_context *context, const oassl_trainer_options *options, const oassl_trainer_shape *shape,
+                                      const char *run_dir, oassl_trainer **out_trainer) {
+    OAI_REQUIRE(out_trainer);
+    *out_trainer = NULL;
+    OAI_REQUIRE(context);
+    OAI_REQUIRE(shape);
+    oassl_trainer_options own;
+    oassl_trainer_shape s;
+    OAI_TRY(take_options(options, &own));
+    OAI_TRY(oai_take_options(shape, sizeof s, "oassl_trainer_shape", &s));
+    if (s.height < 32 || s.width < 32 || s.height > 8192 || s.width > 8192)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_trainer_shape: expected pictures of 32 to 8192 pixels a side, found %u x %u",
+                        s.width, s.height);
+    bool classify = own.task == OASSL_TASK_CLASSIFY;
+    if (classify ? s.n_classes < 2 : s.frames < 32)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, classify ? "oassl_trainer_shape: expected n_classes of at least 2, found %u"
+                                                               : "oassl_trainer_shape: expected at least 32 frames, found %u",
+                        classify ? s.n_classes : s.frames);
+    if ((s.n_foreground == 0) != (s.text_dim == 0))
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_trainer_shape: n_foreground %u and text_dim %u: give both or neither",
+                        s.n_foreground, s.text_dim);
+    oai_batch_shape inner = {.height = s.height, .width = s.width, .bins = OASSL_LOGSPEC_ROWS, .frames = s.frames,
+                             .n_foreground = s.n_foreground, .text_dim = s.text_dim, .n_classes = classify ? s.n_classes : 0};
+    return oai_trainer_create_fed(context, &own, &inner, run_dir, out_trainer);
+}
+
+static oassl_status take_tensor(const oassl_tensor *tensor, const char *name, bool wanted, int32_t rank, const int64_t *shape, float **out) {
+    *out = NULL;
+    if (!wanted && !tensor) return OASSL_STATUS_OK;
+    if (!wanted || !tensor)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "batch tensor '%s' is %s", name, wanted ? "missing" : "not used by this training");
+    OAI_TRY(oai_view_check(tensor, name, OASSL_DTYPE_F32, rank, shape));
+    OAI_TRY(oai_view_require_contiguous(tensor, name));
+    *out = tensor->data;
+    return OASSL_STATUS_OK;
+}
+
+oassl_status oassl_trainer_step_batch(oassl_trainer *trainer, const oassl_trainer_batch *batch) {
+    OAI_REQUIRE(trainer);
+    OAI_REQUIRE(batch);
+    oassl_trainer_batch b;
+    OAI_TRY(oai_take_options(batch, sizeof b, "oassl_trainer_batch", &b));
+    const oai_batch_shape *s = oai_trainer_shape(trainer);
+    bool pair = s->n_classes == 0, captions = s->n_foreground > 0;
+    oai_batch inner;
+    OAI_TRY(take_tensor(b.pictures, "pictures", true, 4, OAI_SHAPE(s->n, 3, s->height, s->width), &inner.pictures));
+    OAI_TRY(take_tensor(b.spectrograms, "spectrograms", pair, 4, OAI_SHAPE(s->n, 1, s->bins, s->frames), &inner.spectrograms));
+    OAI_TRY(take_tensor(b.foreground, "foreground", captions, 3, OAI_SHAPE(s->n, s->n_foreground, s->text_dim), &inner.foreground));
+    OAI_TRY(take_tensor(b.background, "background", captions, 2, OAI_SHAPE(s->n, s->text_dim), &inner.background));
+    OAI_TRY(take_tensor(b.background_weight, "background_weight", captions && b.background_weight, 1, OAI_SHAPE(s->n),
+                        &inner.background_weight));
+    OAI_TRY(take_tensor(b.targets, "targets", !pair, 2, OAI_SHAPE(s->n, s->n_classes), &inner.targets));
+    return oai_trainer_step_batch(trainer, &inner);
 }
 
 void oassl_trainer_destroy(oassl_trainer *trainer) { oai_trainer_destroy(trainer); }

@@ -23,7 +23,9 @@ struct oassl_trainer {
     oassl_trainer_options options; /* resolved */
     char *init, *manifest_path, *training; /* training: the options as JSON */
     char run_dir[PATH_BYTES];
-    oai_dataset *train, *val; /* val NULL when the manifest has no such split */
+    oai_dataset *train; /* NULL when the caller feeds batches */
+    oai_dataset *val;   /* classify: the validation split */
+    oai_batch_shape shape;
     oai_net_config config;
     oai_store *store;
     oai_step *step;
@@ -51,19 +53,18 @@ static void path_in_run(const oassl_trainer *t, const char *name, char *out_path
 
 static void describe_network(oassl_trainer *t) {
     const oassl_trainer_options *o = &t->options;
-    oai_batch_shape shape = oai_dataset_shape(t->train, 1);
     t->config = oai_net_config_default(o->task == OASSL_TASK_CLASSIFY ? OAI_NET_CLASSIFIER : OAI_NET_PAIR);
     t->config.visual.width = t->config.audio.width = o->base_width;
     t->config.visual.layer4_stride = o->visual_stride == 16 ? 1 : 2;
     t->config.audio.layer4_stride = o->audio_stride == 16 ? 1 : 2;
-    t->config.text_dim = shape.text_dim;
-    t->config.n_classes = shape.n_classes;
+    t->config.text_dim = t->shape.text_dim;
+    t->config.n_classes = t->shape.n_classes;
 }
 
 /* What a reader of the weights must know to feed them. */
 static oassl_status describe_training(oassl_trainer *t) {
     json_t *options = oai_options_to_json(&t->options), *classes = json_array();
-    for (uint32_t i = 0; classes && i < oai_dataset_n_classes(t->train); i++)
+    for (uint32_t i = 0; classes && t->train && i < oai_dataset_n_classes(t->train); i++)
         json_array_append_new(classes, json_string(oai_dataset_class(t->train, i)));
     if (options && json_array_size(classes) > 0) json_object_set(options, "classes", classes);
     char *text = options ? json_dumps(options, JSON_SORT_KEYS) : NULL;
@@ -83,7 +84,8 @@ static oassl_status make_weights(oassl_trainer *t) {
     return describe_training(t);
 }
 
-static oassl_status make_slots(oassl_trainer *t, const oai_batch_shape *s) {
+static oassl_status make_slots(oassl_trainer *t) {
+    const oai_batch_shape *s = &t->shape;
     size_t sizes[] = {(size_t)(3 * s->height * s->width), (size_t)(s->bins * s->frames), (size_t)(s->n_foreground * s->text_dim),
                       (size_t)(s->n_foreground > 0 ? s->text_dim : 0), 1, (size_t)s->n_classes};
     enum { N_ARRAYS = sizeof sizes / sizeof sizes[0] };
@@ -111,6 +113,7 @@ static oassl_status open_data(oassl_trainer *t, const char *captions_path) {
                         (unsigned long long)n, t->options.batch_size);
     if (t->options.task == OASSL_TASK_CLASSIFY)
         OAI_TRY(oai_dataset_open(t->host, &t->options, t->manifest_path, NULL, "val", &t->val));
+    t->shape = oai_dataset_shape(t->train, t->options.batch_size);
     t->steps_per_epoch = n / t->options.batch_size;
     t->n_steps = t->options.n_steps ? t->options.n_steps : t->steps_per_epoch * t->options.n_epochs;
     return OASSL_STATUS_OK;
@@ -126,40 +129,67 @@ static oassl_status save_config(const oassl_trainer *t) {
     return status;
 }
 
-static oassl_status prepare(oassl_trainer *t, const char *captions_path, const char *run_dir) {
-    if (strlen(run_dir) >= PATH_BYTES) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "run folder: the path is too long");
-    strcpy(t->run_dir, run_dir);
-    OAI_TRY(open_data(t, captions_path));
+/* Weights, the compiled step and the run's folder, once the batches' shape is known. */
+static oassl_status prepare(oassl_trainer *t, const char *run_dir) {
     describe_network(t);
     OAI_TRY(make_weights(t));
-    oai_batch_shape shape = oai_dataset_shape(t->train, t->options.batch_size);
-    OAI_TRY(oai_step_create(t->context, &t->options, &t->config, &shape, t->store, &t->step));
-    OAI_TRY(make_slots(t, &shape));
+    OAI_TRY(oai_step_create(t->context, &t->options, &t->config, &t->shape, t->store, &t->step));
+    if (!run_dir) return OASSL_STATUS_OK;
+    if (strlen(run_dir) >= PATH_BYTES) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "run folder: the path is too long");
+    strcpy(t->run_dir, run_dir);
     OAI_TRY(oai_make_directories(t->run_dir));
     return save_config(t);
 }
 
-oassl_status oai_trainer_create(oassl_context *context, const oassl_trainer_options *options, const char *manifest_path,
-                                const char *captions_path, const char *run_dir, oassl_trainer **out_trainer) {
-    *out_trainer = NULL;
+static oassl_status create(oassl_context *context, const oassl_trainer_options *options, oassl_trainer **out_trainer) {
     const oai_host *host = oai_context_host(context);
     oassl_trainer *t = oai_calloc(host, 1, sizeof *t);
     if (!t) return oai_no_memory(sizeof *t, "the trainer");
+    *out_trainer = t;
     t->context = context;
     t->host = host;
     t->progress.val_score = t->progress.best_score = -1;
-    oassl_status status = oai_options_resolve(options, &t->options);
-    t->manifest_path = oai_strdup(host, manifest_path);
-    t->init = options->init ? oai_strdup(host, options->init) : NULL;
-    if (!t->manifest_path || (options->init && !t->init)) status = oai_no_memory(1, "the trainer's paths");
-    t->options.init = t->init;
-    if (status == OASSL_STATUS_OK) status = prepare(t, captions_path, run_dir);
+    OAI_TRY(oai_options_resolve(options, &t->options));
+    if (!options->init) return OASSL_STATUS_OK;
+    t->options.init = t->init = oai_strdup(host, options->init);
+    return t->init ? OASSL_STATUS_OK : oai_no_memory(strlen(options->init), "the path of the initial weights");
+}
+
+/* Ends both constructors: a trainer or nothing. */
+static oassl_status finish(oassl_status status, oassl_trainer *t, oassl_trainer **out_trainer) {
     if (status != OASSL_STATUS_OK) {
         oai_trainer_destroy(t);
-        return status;
+        t = NULL;
     }
     *out_trainer = t;
-    return OASSL_STATUS_OK;
+    return status;
+}
+
+oassl_status oai_trainer_create(oassl_context *context, const oassl_trainer_options *options, const char *manifest_path,
+                                const char *captions_path, const char *run_dir, oassl_trainer **out_trainer) {
+    oassl_trainer *t = NULL;
+    oassl_status status = create(context, options, &t);
+    if (status == OASSL_STATUS_OK) {
+        t->manifest_path = oai_strdup(t->host, manifest_path);
+        status = t->manifest_path ? open_data(t, captions_path) : oai_no_memory(strlen(manifest_path), "the manifest's path");
+    }
+    if (status == OASSL_STATUS_OK) status = make_slots(t);
+    if (status == OASSL_STATUS_OK) status = prepare(t, run_dir);
+    return finish(status, t, out_trainer);
+}
+
+oassl_status oai_trainer_create_fed(oassl_context *context, const oassl_trainer_options *options, const oai_batch_shape *shape,
+                                    const char *run_dir, oassl_trainer **out_trainer) {
+    oassl_trainer *t = NULL;
+    oassl_status status = create(context, options, &t);
+    if (status == OASSL_STATUS_OK) {
+        t->shape = *shape;
+        t->shape.n = t->options.batch_size;
+        t->n_steps = t->options.n_steps;
+        t->steps_per_epoch = 1;
+        status = prepare(t, run_dir);
+    }
+    return finish(status, t, out_trainer);
 }
 
 void oai_trainer_destroy(oassl_trainer *t) {
@@ -235,18 +265,34 @@ static oassl_status start_loader(oassl_trainer *t) {
                                t->progress.step * t->options.batch_size, fill_sample, t, &t->prefetch);
 }
 
-oassl_status oai_trainer_step(oassl_trainer *t) {
-    OAI_TRY(open_log(t));
-    OAI_TRY(start_loader(t));
-    double start = now(), lr = learning_rate(t, t->progress.step);
-    uint32_t slot;
-    OAI_TRY(oai_prefetch_acquire(t->prefetch, &slot, &t->wait_seconds));
-    OAI_TRY(oai_step_run(t->step, &t->slots[slot], t->progress.step + 1, lr, &t->last));
-    oai_prefetch_release(t->prefetch);
+/* One optimiser step on a filled batch, timed from `start`. */
+static oassl_status step_on(oassl_trainer *t, const oai_batch *batch, double start) {
+    double lr = learning_rate(t, t->progress.step);
+    OAI_TRY(oai_step_run(t->step, batch, t->progress.step + 1, lr, &t->last));
     t->progress.step++;
     t->step_seconds = now() - start;
-    return log_step(t, lr);
+    return t->log ? log_step(t, lr) : OASSL_STATUS_OK;
 }
+
+oassl_status oai_trainer_step(oassl_trainer *t) {
+    if (!t->train) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "this trainer has no manifest: give it batches");
+    OAI_TRY(open_log(t));
+    OAI_TRY(start_loader(t));
+    double start = now();
+    uint32_t slot;
+    OAI_TRY(oai_prefetch_acquire(t->prefetch, &slot, &t->wait_seconds));
+    OAI_TRY(step_on(t, &t->slots[slot], start));
+    oai_prefetch_release(t->prefetch);
+    return OASSL_STATUS_OK;
+}
+
+oassl_status oai_trainer_step_batch(oassl_trainer *t, const oai_batch *batch) {
+    if (t->train) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "this trainer takes its batches from a manifest");
+    if (t->run_dir[0]) OAI_TRY(open_log(t));
+    return step_on(t, batch, now());
+}
+
+const oai_batch_shape *oai_trainer_shape(const oassl_trainer *t) { return &t->shape; }
 
 /* ---- validation and checkpoints ----------------------------------------------------------------------------- */
 
@@ -284,6 +330,7 @@ oassl_status oai_trainer_resume(oassl_trainer *t) {
 static bool due(uint64_t step, uint64_t every, uint64_t last) { return step == last || (every > 0 && step % every == 0); }
 
 oassl_status oai_trainer_run(oassl_trainer *t) {
+    if (!t->train) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "this trainer has no manifest: give it batches");
     uint64_t val_every = t->options.val_every ? t->options.val_every : t->steps_per_epoch;
     uint64_t save_every = t->options.save_every ? t->options.save_every : val_every;
     OAI_TRY(open_log(t));
@@ -305,7 +352,7 @@ oassl_status oai_trainer_run(oassl_trainer *t) {
 }
 
 void oai_trainer_state(const oassl_trainer *t, oassl_trainer_state *out) {
-    out->n_classes = oai_dataset_n_classes(t->train);
+    out->n_classes = (uint32_t)t->shape.n_classes;
     out->step = t->progress.step;
     out->n_steps = t->n_steps;
     out->epoch = t->progress.step / t->steps_per_epoch;
