@@ -1,5 +1,7 @@
 #include "oassl/trainer.h"
 
+#include "oassl/audio.h"
+
 #include "api/front_options.h"
 #include "api/tensor_view.h"
 #include "base/json.h"
