@@ -66,6 +66,22 @@ OASSL_API oassl_status oassl_encoder_texts(const oassl_encoder *encoder, const c
 /* d of a text encoder. */
 OASSL_API oassl_status oassl_encoder_text_dim(const oassl_encoder *encoder, uint32_t *out_dim);
 
+/* Zero means the default in [brackets]. */
+typedef struct oassl_text_encoder_options {
+    uint32_t struct_size;
+    uint32_t n_layers; /* [2] */
+    uint32_t width;    /* [128] */
+    uint32_t n_heads;  /* [4] */
+    uint64_t seed;
+} oassl_text_encoder_options;
+
+#define OASSL_TEXT_ENCODER_OPTIONS_INIT {sizeof(oassl_text_encoder_options)}
+
+/* Makes a folder with a random BERT over the words of `vocab_path` (one token a line, [PAD] first): enough to tell
+ * captions apart where no trained encoder is at hand, as in the built-in demo.  Equal arguments give equal files. */
+OASSL_API oassl_status oassl_encoder_make_text(const oassl_context *context, const char *folder, const char *vocab_path,
+                                               const oassl_text_encoder_options *options);
+
 #ifdef __cplusplus
 }
 #endif
