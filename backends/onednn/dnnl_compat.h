@@ -1,0 +1,204 @@
+/* The one file that knows which major version of oneDNN is underneath.
+ *
+ * oneDNN 2 describes memory by value and makes a primitive descriptor from an operation descriptor; oneDNN 3 has opaque
+ * memory descriptors and no operation descriptors.  Here both look like 3, with padding_l == padding_r, f32 only, and
+ * memory descriptors that are released with oab_md_destroy(). */
+#ifndef OAB_ONEDNN_COMPAT_H
+#define OAB_ONEDNN_COMPAT_H
+
+#include <dnnl.h>
+#include <string.h>
+
+typedef dnnl_memory_desc_t oab_md;
+
+typedef struct oab_conv_geometry {
+    dnnl_dims_t stride, dilation, pad; /* dilation 0 = dense, as oneDNN counts it */
+} oab_conv_geometry;
+
+typedef struct oab_pool_geometry {
+    dnnl_dims_t kernel, stride, pad;
+} oab_pool_geometry;
+
+#if DNNL_VERSION_MAJOR >= 3
+
+#define OAB_MD(md) (md)
+static inline dnnl_status_t oab_md_strided(oab_md *md, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides) {
+    return dnnl_memory_desc_create_with_strides(md, rank, dims, dnnl_f32, strides);
+}
+static inline dnnl_status_t oab_md_any(oab_md *md, int rank, const dnnl_dims_t dims) {
+    return dnnl_memory_desc_create_with_tag(md, rank, dims, dnnl_f32, dnnl_format_tag_any);
+}
+static inline dnnl_status_t oab_md_of(dnnl_primitive_desc_t pd, dnnl_query_t what, oab_md *md) {
+    const_dnnl_memory_desc_t found = dnnl_primitive_desc_query_md(pd, what, 0);
+    return found ? dnnl_memory_desc_clone(md, found) : dnnl_invalid_arguments;
+}
+static inline void oab_md_destroy(oab_md *md) {
+    if (*md) dnnl_memory_desc_destroy(*md);
+    *md = NULL;
+}
+static inline dnnl_status_t oab_post_sum(dnnl_post_ops_t ops) {
+    return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
+}
+static inline dnnl_status_t oab_post_relu(dnnl_post_ops_t ops) {
+    return dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_relu, 0.0f, 0.0f);
+}
+static inline dnnl_status_t oab_pd_conv_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t prop,
+                                                const oab_md *src, const oab_md *weight, const oab_md *bias,
+                                                const oab_md *dst, const oab_conv_geometry *g,
+                                                const_dnnl_primitive_attr_t attr) {
+    return dnnl_convolution_forward_primitive_desc_create(pd, engine, prop, dnnl_convolution_direct, *src, *weight,
+                                                          bias ? *bias : NULL, *dst, g->stride, g->dilation, g->pad,
+                                                          g->pad, attr);
+}
+static inline dnnl_status_t oab_pd_conv_grad_input(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                   const oab_md *diff_src, const oab_md *weight,
+                                                   const oab_md *diff_dst, const oab_conv_geometry *g,
+                                                   dnnl_primitive_desc_t hint, const_dnnl_primitive_attr_t attr) {
+    return dnnl_convolution_backward_data_primitive_desc_create(pd, engine, dnnl_convolution_direct, *diff_src,
+                                                                *weight, *diff_dst, g->stride, g->dilation, g->pad,
+                                                                g->pad, hint, attr);
+}
+static inline dnnl_status_t oab_pd_conv_grad_weight(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *src,
+                                                    const oab_md *diff_weight, const oab_md *diff_dst,
+                                                    const oab_conv_geometry *g, dnnl_primitive_desc_t hint,
+                                                    const_dnnl_primitive_attr_t attr) {
+    return dnnl_convolution_backward_weights_primitive_desc_create(pd, engine, dnnl_convolution_direct, *src,
+                                                                   *diff_weight, NULL, *diff_dst, g->stride,
+                                                                   g->dilation, g->pad, g->pad, hint, attr);
+}
+static inline dnnl_status_t oab_pd_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *src,
+                                          const oab_md *weight, const oab_md *bias, const oab_md *dst,
+                                          const_dnnl_primitive_attr_t attr) {
+    return dnnl_matmul_primitive_desc_create(pd, engine, *src, *weight, bias ? *bias : NULL, *dst, attr);
+}
+static inline dnnl_status_t oab_pd_pool_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t prop,
+                                                dnnl_alg_kind_t alg, const oab_md *src, const oab_md *dst,
+                                                const oab_pool_geometry *g, const_dnnl_primitive_attr_t attr) {
+    dnnl_dims_t dense = {0};
+    return dnnl_pooling_forward_primitive_desc_create(pd, engine, prop, alg, *src, *dst, g->stride, g->kernel, dense,
+                                                      g->pad, g->pad, attr);
+}
+static inline dnnl_status_t oab_pd_pool_grad(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_alg_kind_t alg,
+                                             const oab_md *diff_src, const oab_md *diff_dst,
+                                             const oab_pool_geometry *g, dnnl_primitive_desc_t hint,
+                                             const_dnnl_primitive_attr_t attr) {
+    dnnl_dims_t dense = {0};
+    return dnnl_pooling_backward_primitive_desc_create(pd, engine, alg, *diff_src, *diff_dst, g->stride, g->kernel,
+                                                       dense, g->pad, g->pad, hint, attr);
+}
+static inline dnnl_status_t oab_pd_norm_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t prop,
+                                                const oab_md *md, float eps, unsigned flags,
+                                                const_dnnl_primitive_attr_t attr) {
+    return dnnl_batch_normalization_forward_primitive_desc_create(pd, engine, prop, *md, *md, eps, flags, attr);
+}
+static inline dnnl_status_t oab_pd_norm_grad(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *md,
+                                             float eps, unsigned flags, dnnl_primitive_desc_t hint,
+                                             const_dnnl_primitive_attr_t attr) {
+    return dnnl_batch_normalization_backward_primitive_desc_create(pd, engine, dnnl_backward, *md, *md, *md, eps, flags,
+                                                                   hint, attr);
+}
+
+#else /* oneDNN 2.x */
+
+#define OAB_MD(md) (&(md))
+static inline dnnl_status_t oab_md_strided(oab_md *md, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides) {
+    return dnnl_memory_desc_init_by_strides(md, rank, dims, dnnl_f32, strides);
+}
+static inline dnnl_status_t oab_md_any(oab_md *md, int rank, const dnnl_dims_t dims) {
+    return dnnl_memory_desc_init_by_tag(md, rank, dims, dnnl_f32, dnnl_format_tag_any);
+}
+static inline dnnl_status_t oab_md_of(dnnl_primitive_desc_t pd, dnnl_query_t what, oab_md *md) {
+    const dnnl_memory_desc_t *found = dnnl_primitive_desc_query_md(pd, what, 0);
+    if (!found) return dnnl_invalid_arguments;
+    *md = *found;
+    return dnnl_success;
+}
+static inline void oab_md_destroy(oab_md *md) { memset(md, 0, sizeof *md); }
+static inline dnnl_status_t oab_post_sum(dnnl_post_ops_t ops) { return dnnl_post_ops_append_sum(ops, 1.0f); }
+static inline dnnl_status_t oab_post_relu(dnnl_post_ops_t ops) {
+    return dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f);
+}
+static inline dnnl_status_t oab_pd_conv_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t prop,
+                                                const oab_md *src, const oab_md *weight, const oab_md *bias,
+                                                const oab_md *dst, const oab_conv_geometry *g,
+                                                const_dnnl_primitive_attr_t attr) {
+    dnnl_convolution_desc_t op;
+    dnnl_status_t status =
+        dnnl_dilated_convolution_forward_desc_init(&op, prop, dnnl_convolution_direct, src, weight, bias, dst,
+                                                   g->stride, g->dilation, g->pad, g->pad);
+    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, NULL) : status;
+}
+static inline dnnl_status_t oab_pd_conv_grad_input(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                   const oab_md *diff_src, const oab_md *weight,
+                                                   const oab_md *diff_dst, const oab_conv_geometry *g,
+                                                   dnnl_primitive_desc_t hint, const_dnnl_primitive_attr_t attr) {
+    dnnl_convolution_desc_t op;
+    dnnl_status_t status =
+        dnnl_dilated_convolution_backward_data_desc_init(&op, dnnl_convolution_direct, diff_src, weight, diff_dst,
+                                                         g->stride, g->dilation, g->pad, g->pad);
+    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, hint) : status;
+}
+static inline dnnl_status_t oab_pd_conv_grad_weight(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *src,
+                                                    const oab_md *diff_weight, const oab_md *diff_dst,
+                                                    const oab_conv_geometry *g, dnnl_primitive_desc_t hint,
+                                                    const_dnnl_primitive_attr_t attr) {
+    dnnl_convolution_desc_t op;
+    dnnl_status_t status =
+        dnnl_dilated_convolution_backward_weights_desc_init(&op, dnnl_convolution_direct, src, diff_weight, NULL,
+                                                            diff_dst, g->stride, g->dilation, g->pad, g->pad);
+    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, hint) : status;
+}
+static inline dnnl_status_t oab_pd_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *src,
+                                          const oab_md *weight, const oab_md *bias, const oab_md *dst,
+                                          const_dnnl_primitive_attr_t attr) {
+    dnnl_matmul_desc_t op;
+    dnnl_status_t status = dnnl_matmul_desc_init(&op, src, weight, bias, dst);
+    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, NULL) : status;
+}
+static inline dnnl_status_t oab_pd_pool_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t prop,
+                                                dnnl_alg_kind_t alg, const oab_md *src, const oab_md *dst,
+                                                const oab_pool_geometry *g, const_dnnl_primitive_attr_t attr) {
+    dnnl_pooling_desc_t op;
+    dnnl_status_t status =
+        dnnl_pooling_forward_desc_init(&op, prop, alg, src, dst, g->stride, g->kernel, g->pad, g->pad);
+    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, NULL) : status;
+}
+static inline dnnl_status_t oab_pd_pool_grad(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_alg_kind_t alg,
+                                             const oab_md *diff_src, const oab_md *diff_dst,
+                                             const oab_pool_geometry *g, dnnl_primitive_desc_t hint,
+                                             const_dnnl_primitive_attr_t attr) {
+    dnnl_pooling_desc_t op;
+    dnnl_status_t status =
+        dnnl_pooling_backward_desc_init(&op, alg, diff_src, diff_dst, g->stride, g->kernel, g->pad, g->pad);
+    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, hint) : status;
+}
+static inline dnnl_status_t oab_pd_norm_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t prop,
+                                                const oab_md *md, float eps, unsigned flags,
+                                                const_dnnl_primitive_attr_t attr) {
+    dnnl_batch_normalization_desc_t op;
+    dnnl_status_t status = dnnl_batch_normalization_forward_desc_init(&op, prop, md, eps, flags);
+    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, NULL) : status;
+}
+static inline dnnl_status_t oab_pd_norm_grad(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *md,
+                                             float eps, unsigned flags, dnnl_primitive_desc_t hint,
+                                             const_dnnl_primitive_attr_t attr) {
+    dnnl_batch_normalization_desc_t op;
+    dnnl_status_t status = dnnl_batch_normalization_backward_desc_init(&op, dnnl_backward, md, md, eps, flags);
+    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, hint) : status;
+}
+
+#endif
+
+static inline int oab_md_equal(const oab_md *a, const oab_md *b) {
+    return dnnl_memory_desc_equal(OAB_MD(*a), OAB_MD(*b));
+}
+static inline uint64_t oab_md_bytes(const oab_md *md) { return dnnl_memory_desc_get_size(OAB_MD(*md)); }
+static inline dnnl_status_t oab_memory(dnnl_memory_t *memory, const oab_md *md, dnnl_engine_t engine, void *handle) {
+    return dnnl_memory_create(memory, OAB_MD(*md), engine, handle);
+}
+static inline dnnl_status_t oab_pd_reorder(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *from,
+                                           const oab_md *to, const_dnnl_primitive_attr_t attr) {
+    return dnnl_reorder_primitive_desc_create(pd, OAB_MD(*from), engine, OAB_MD(*to), engine, attr);
+}
+
+#endif

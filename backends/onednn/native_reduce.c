@@ -1,0 +1,274 @@
+/* Reductions.  Axes that are reduced or kept together are merged; then either the innermost axis is reduced (rows are
+ * folded to numbers) or kept (rows are added up element by element, a tile of columns at a time).  Sums are carried in
+ * double between short runs in float. */
+#include <omp.h>
+
+#include "internal.h"
+#include "native_math.h"
+
+#define TILE 256
+#define RUN 1024 /* elements summed in float */
+#define MAX_PARTS 64
+
+typedef struct axes { /* merged axes of one kind with their strides in x */
+    int32_t rank;
+    int64_t shape[OASSL_MAX_RANK], stride[OASSL_MAX_RANK], count;
+} axes;
+
+typedef struct reduction {
+    axes kept, reduced; /* without the innermost axis */
+    int64_t inner;      /* extent of the innermost axis */
+    int inner_reduced;
+} reduction;
+
+static void append(axes *a, int64_t extent, int64_t stride) {
+    a->shape[a->rank] = extent;
+    a->stride[a->rank++] = stride;
+    a->count *= extent;
+}
+
+static reduction analyse(const oassl_graph_value *x, int64_t mask) {
+    reduction r = {.kept = {.count = 1}, .reduced = {.count = 1}};
+    int64_t extent[OASSL_MAX_RANK];
+    int kind[OASSL_MAX_RANK];
+    int32_t n = 0;
+    for (int32_t k = 0; k < x->rank; k++) {
+        const int reduced = (int)(mask >> k & 1);
+        if (x->shape[k] == 1) continue;
+        if (n && kind[n - 1] == reduced) {
+            extent[n - 1] *= x->shape[k];
+        } else {
+            extent[n] = x->shape[k];
+            kind[n++] = reduced;
+        }
+    }
+    r.inner = n ? extent[n - 1] : 1;
+    r.inner_reduced = n ? kind[n - 1] : 1;
+    int64_t stride[OASSL_MAX_RANK], step = 1;
+    for (int32_t k = n; k-- > 0;) {
+        stride[k] = step;
+        step *= extent[k];
+    }
+    for (int32_t k = 0; k + 1 < n; k++) append(kind[k] ? &r.reduced : &r.kept, extent[k], stride[k]);
+    return r;
+}
+
+static inline int64_t offset_of(const axes *a, int64_t index) {
+    int64_t offset = 0;
+    for (int32_t k = a->rank; k-- > 0;) {
+        offset += index % a->shape[k] * a->stride[k];
+        index /= a->shape[k];
+    }
+    return offset;
+}
+
+/* ---- rows to numbers ----------------------------------------------------------------------------------------- */
+
+OAB_CLONES static double row_sum(const float *x, int64_t n) {
+    double total = 0;
+    for (int64_t start = 0; start < n; start += RUN) {
+        const int64_t end = start + RUN < n ? start + RUN : n;
+        float lanes[16] = {0};
+        int64_t k = start;
+        for (; k + 16 <= end; k += 16)
+            for (int j = 0; j < 16; j++) lanes[j] += x[k + j];
+        float sum = 0;
+        for (; k < end; k++) sum += x[k];
+        for (int j = 0; j < 16; j++) sum += lanes[j];
+        total += sum;
+    }
+    return total;
+}
+
+OAB_CLONES static float row_max(const float *x, int64_t n) {
+    float best = x[0];
+    int64_t k = 0;
+    if (n >= 16) {
+        float lanes[16];
+        for (int j = 0; j < 16; j++) lanes[j] = x[j];
+        for (k = 16; k + 16 <= n; k += 16)
+            for (int j = 0; j < 16; j++) lanes[j] = x[k + j] > lanes[j] ? x[k + j] : lanes[j];
+        for (int j = 0; j < 16; j++) best = lanes[j] > best ? lanes[j] : best;
+    }
+    for (; k < n; k++) best = x[k] > best ? x[k] : best;
+    return best;
+}
+
+OAB_CLONES static double row_sum_exp(const float *x, int64_t n, float max) {
+    double total = 0;
+    for (int64_t start = 0; start < n; start += RUN) {
+        const int64_t end = start + RUN < n ? start + RUN : n;
+        float lanes[16] = {0};
+        int64_t k = start;
+        for (; k + 16 <= end; k += 16)
+            for (int j = 0; j < 16; j++) lanes[j] += oab_exp(x[k + j] - max);
+        float sum = 0;
+        for (; k < end; k++) sum += oab_exp(x[k] - max);
+        for (int j = 0; j < 16; j++) sum += lanes[j];
+        total += sum;
+    }
+    return total;
+}
+
+static float lse(float max, double sum) { return isinf(max) ? max : max + (float)log(sum); }
+
+static float fold_rows(const reduction *r, const float *x, uint32_t op) {
+    float max = -INFINITY;
+    double sum = 0;
+    if (op == OASSL_OP_REDUCE_MAX || op == OASSL_OP_REDUCE_LSE)
+        for (int64_t k = 0; k < r->reduced.count; k++) {
+            const float here = row_max(x + offset_of(&r->reduced, k), r->inner);
+            max = k == 0 || here > max ? here : max;
+        }
+    if (op == OASSL_OP_REDUCE_MAX) return max;
+    if (op == OASSL_OP_REDUCE_LSE && isinf(max)) return max;
+    for (int64_t k = 0; k < r->reduced.count; k++) {
+        const float *row = x + offset_of(&r->reduced, k);
+        sum += op == OASSL_OP_REDUCE_LSE ? row_sum_exp(row, r->inner, max) : row_sum(row, r->inner);
+    }
+    if (op == OASSL_OP_REDUCE_LSE) return lse(max, sum);
+    return (float)(op == OASSL_OP_REDUCE_MEAN ? sum / (double)(r->reduced.count * r->inner) : sum);
+}
+
+/* One long sum: every thread takes a part, the parts are added in order. */
+static double long_sum(const float *x, int64_t n) {
+    double parts[MAX_PARTS] = {0};
+    int used = 1;
+#pragma omp parallel
+    {
+        const int threads = omp_get_num_threads() < MAX_PARTS ? omp_get_num_threads() : MAX_PARTS;
+        const int me = omp_get_thread_num();
+#pragma omp single
+        used = threads;
+        if (me < threads) parts[me] = row_sum(x + n * me / threads, n * (me + 1) / threads - n * me / threads);
+    }
+    double sum = 0;
+    for (int k = 0; k < used; k++) sum += parts[k];
+    return sum;
+}
+
+static void reduce_rows(const reduction *r, const float *x, float *y, uint32_t op) {
+    const int sum = op == OASSL_OP_REDUCE_SUM || op == OASSL_OP_REDUCE_MEAN;
+    if (sum && r->kept.count == 1 && r->reduced.count == 1 && r->inner >= 65536) {
+        const double total = long_sum(x, r->inner);
+        y[0] = (float)(op == OASSL_OP_REDUCE_MEAN ? total / (double)r->inner : total);
+        return;
+    }
+    const int64_t work = r->kept.count * r->reduced.count * r->inner;
+#pragma omp parallel for schedule(static) if (work >= 16384)
+    for (int64_t k = 0; k < r->kept.count; k++) y[k] = fold_rows(r, x + offset_of(&r->kept, k), op);
+}
+
+/* ---- rows to a row ------------------------------------------------------------------------------------------- */
+
+OAB_CLONES static void tile_add(double *restrict sums, const float *restrict x, int64_t n) {
+    for (int64_t k = 0; k < n; k++) sums[k] += x[k];
+}
+OAB_CLONES static void tile_add_exp(double *restrict sums, const float *restrict x, const float *restrict max, int64_t n) {
+    for (int64_t k = 0; k < n; k++) sums[k] += oab_exp(x[k] - max[k]);
+}
+OAB_CLONES static void tile_max(float *restrict max, const float *restrict x, int64_t n) {
+    for (int64_t k = 0; k < n; k++) max[k] = x[k] > max[k] ? x[k] : max[k];
+}
+
+static void fold_tile(const reduction *r, const float *x, float *y, int64_t n, uint32_t op) {
+    double sums[TILE] = {0};
+    float max[TILE];
+    if (op == OASSL_OP_REDUCE_MAX || op == OASSL_OP_REDUCE_LSE) {
+        for (int64_t k = 0; k < n; k++) max[k] = x[k];
+        for (int64_t k = 1; k < r->reduced.count; k++) tile_max(max, x + offset_of(&r->reduced, k), n);
+    }
+    if (op == OASSL_OP_REDUCE_LSE)
+        for (int64_t k = 0; k < r->reduced.count; k++) tile_add_exp(sums, x + offset_of(&r->reduced, k), max, n);
+    else if (op != OASSL_OP_REDUCE_MAX)
+        for (int64_t k = 0; k < r->reduced.count; k++) tile_add(sums, x + offset_of(&r->reduced, k), n);
+    for (int64_t k = 0; k < n; k++) {
+        switch (op) {
+        case OASSL_OP_REDUCE_MAX: y[k] = max[k]; break;
+        case OASSL_OP_REDUCE_LSE: y[k] = lse(max[k], sums[k]); break;
+        case OASSL_OP_REDUCE_MEAN: y[k] = (float)(sums[k] / (double)r->reduced.count); break;
+        default: y[k] = (float)sums[k];
+        }
+    }
+}
+
+static void reduce_columns(const reduction *r, const float *x, float *y, uint32_t op) {
+    const int64_t tiles = (r->inner + TILE - 1) / TILE, work = r->kept.count * r->reduced.count * r->inner;
+#pragma omp parallel for schedule(static) if (work >= 16384)
+    for (int64_t item = 0; item < r->kept.count * tiles; item++) {
+        const int64_t k = item / tiles, start = item % tiles * TILE;
+        const int64_t n = r->inner - start < TILE ? r->inner - start : TILE;
+        fold_tile(r, x + offset_of(&r->kept, k) + start, y + k * r->inner + start, n, op);
+    }
+}
+
+/* Few columns under many rows (the gradient of a bias): threads share the rows. */
+static void sum_tall(const reduction *r, const float *x, float *y, uint32_t op) {
+    double parts[MAX_PARTS][TILE];
+    int used = 1;
+#pragma omp parallel
+    {
+        const int threads = omp_get_num_threads() < MAX_PARTS ? omp_get_num_threads() : MAX_PARTS;
+        const int me = omp_get_thread_num();
+#pragma omp single
+        used = threads;
+        if (me < threads) {
+            for (int64_t k = 0; k < r->inner; k++) parts[me][k] = 0;
+            const int64_t end = r->reduced.count * (me + 1) / threads;
+            for (int64_t k = r->reduced.count * me / threads; k < end; k++)
+                tile_add(parts[me], x + offset_of(&r->reduced, k), r->inner);
+        }
+    }
+    const double scale = op == OASSL_OP_REDUCE_MEAN ? 1.0 / (double)r->reduced.count : 1.0;
+    for (int64_t k = 0; k < r->inner; k++) {
+        double sum = 0;
+        for (int p = 0; p < used; p++) sum += parts[p][k];
+        y[k] = (float)(sum * scale);
+    }
+}
+
+static void reduce_nothing(float *y, int64_t count, uint32_t op) {
+    for (int64_t k = 0; k < count; k++)
+        y[k] = op == OASSL_OP_REDUCE_SUM ? 0.0f : op == OASSL_OP_REDUCE_MEAN ? NAN : -INFINITY;
+}
+
+OAB_KERNEL(reduce) {
+    const oab_node *node = call->node;
+    const reduction r = analyse(&node->in[0], node->attrs.i[0]);
+    const uint32_t op = node->op;
+    const int sum = op == OASSL_OP_REDUCE_SUM || op == OASSL_OP_REDUCE_MEAN;
+    if (!oab_onednn_count(&node->in[0])) reduce_nothing(call->out[0], node->count, op);
+    else if (r.inner_reduced) reduce_rows(&r, call->in[0], call->out[0], op);
+    else if (sum && r.kept.count == 1 && r.inner <= TILE && r.reduced.count >= 1024)
+        sum_tall(&r, call->in[0], call->out[0], op);
+    else reduce_columns(&r, call->in[0], call->out[0], op);
+    return OASSL_STATUS_OK;
+}
+
+/* The gradient goes to the first maximum in row-major order. */
+static void scatter_to_max(const reduction *r, const float *x, float dy, float *dx, int64_t inner, int64_t inner_stride) {
+    int64_t best = 0;
+    for (int64_t k = 0; k < r->reduced.count; k++) {
+        const int64_t row = offset_of(&r->reduced, k);
+        for (int64_t j = 0; j < inner; j++)
+            if (x[row + j * inner_stride] > x[best]) best = row + j * inner_stride;
+    }
+    dx[best] = dy;
+}
+
+OAB_KERNEL(reduce_max_grad) {
+    const oab_node *node = call->node;
+    const reduction r = analyse(&node->in[0], node->attrs.i[0]);
+    const float *x = call->in[0], *dy = call->in[1];
+    float *dx = call->out[0];
+    const int64_t count = oab_onednn_count(&node->in[0]);
+    memset(dx, 0, (size_t)count * sizeof *dx);
+    if (!count) return OASSL_STATUS_OK;
+    const int64_t columns = r.inner_reduced ? 1 : r.inner, inner = r.inner_reduced ? r.inner : 1;
+#pragma omp parallel for schedule(static) if (count >= 16384)
+    for (int64_t k = 0; k < r.kept.count * columns; k++) {
+        const int64_t at = offset_of(&r.kept, k / columns) + k % columns;
+        scatter_to_max(&r, x + at, dy[k], dx + at, inner, 1);
+    }
+    return OASSL_STATUS_OK;
+}
