@@ -51,8 +51,8 @@ static oassl_status open_regular(const char *path, int *out_fd, size_t *out_byte
 
 oassl_status oai_file_map_open(const char *path, oai_file_map *out_map) {
     *out_map = (oai_file_map){0};
-    int fd;
-    size_t bytes;
+    int fd = -1;
+    size_t bytes = 0;
     OAI_TRY(open_regular(path, &fd, &bytes));
     if (bytes == 0) {
         close(fd);
@@ -87,8 +87,8 @@ oassl_status oai_file_read(const oai_host *host, const char *path, size_t max_by
                            size_t *out_bytes) {
     *out_text = NULL;
     *out_bytes = 0;
-    int fd;
-    size_t bytes;
+    int fd = -1;
+    size_t bytes = 0;
     OAI_TRY(open_regular(path, &fd, &bytes));
     oassl_status status = OASSL_STATUS_OK;
     char *text = NULL;
