@@ -1,6 +1,6 @@
 #include "oassl/audio.h"
 
-#include "api/front_options.h"
+#include "base/options.h"
 #include "dsp/audio_file.h"
 #include "dsp/audio_front.h"
 #include "dsp/resample.h"
@@ -37,7 +37,7 @@ const char *oassl_audio_preset_name(int32_t preset) { return oai_audio_preset_na
 
 static oassl_status take_rules(const oassl_audio_options *options, oai_audio_rules *out_rules) {
     oassl_audio_options own;
-    OAI_TRY(oai_take_options(options, sizeof own, "oassl_audio_options", &own));
+    OAI_TRY(oai_options_read("oassl_audio_options", options, &own, sizeof own));
     return oai_audio_resolve(&own, out_rules);
 }
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/front_options.h"
+#include "base/options.h"
 #include "model/text_encoder.h"
 #include "runtime/context.h"
 #include "text/caption_encode.h"
@@ -50,7 +50,7 @@ oassl_status oassl_captions_check(const oassl_context *context, const char *path
     OAI_REQUIRE(out_counts);
     OAI_TRY(clear_counts(__func__, out_counts));
     oassl_caption_check_options own = OASSL_CAPTION_CHECK_OPTIONS_INIT;
-    OAI_TRY(oai_take_options(options, sizeof own, "oassl_caption_check_options", &own));
+    OAI_TRY(oai_options_read("oassl_caption_check_options", options, &own, sizeof own));
     const oai_caption_options rules = {own.n_sources, own.allow_empty_background != 0, own.repair != 0};
     oai_caption_set *set;
     OAI_TRY(oai_caption_set_load(oai_context_host(context), path, &rules, &set));
@@ -136,7 +136,7 @@ oassl_status oassl_captions_encode(oassl_context *context, const char *captions_
     OAI_REQUIRE(out_path);
     if (out_counts) OAI_TRY(clear_counts(__func__, out_counts));
     oassl_caption_encode_options own = OASSL_CAPTION_ENCODE_OPTIONS_INIT;
-    OAI_TRY(oai_take_options(options, sizeof own, "oassl_caption_encode_options", &own));
+    OAI_TRY(oai_options_read("oassl_caption_encode_options", options, &own, sizeof own));
     if (own.batch > 4096 || own.max_tokens == 1 || own.reserved != 0)
         return oai_fail(
             OASSL_STATUS_INVALID_ARGUMENT,

@@ -1,6 +1,6 @@
 #include "oassl/encoder.h"
 
-#include "api/front_options.h"
+#include "base/options.h"
 #include "api/model_handle.h"
 #include "api/tensor_view.h"
 #include "model/features.h"

@@ -1,6 +1,6 @@
 #include "oassl/evaluate.h"
 
-#include "api/front_options.h"
+#include "base/options.h"
 #include "api/model_handle.h"
 #include "api/tensor_view.h"
 #include "localize/evaluate.h"
@@ -12,7 +12,7 @@ oassl_status oassl_evaluate(const oassl_model *model, const char *manifest_path,
     OAI_REQUIRE(manifest_path);
     OAI_REQUIRE(out_result);
     oassl_evaluate_options own;
-    OAI_TRY(oai_take_options(options, sizeof own, "oassl_evaluate_options", &own));
+    OAI_TRY(oai_options_read("oassl_evaluate_options", options, &own, sizeof own));
     oai_evaluation_input input = {oai_context_host(model->context), NULL, &model->config, {{0}}, manifest_path};
     OAI_TRY(oai_hearing_of(model->store, &input.hearing));
     if (own.image_size) input.hearing.image.size = (int32_t)own.image_size;

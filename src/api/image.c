@@ -1,6 +1,6 @@
 #include "oassl/image.h"
 
-#include "api/front_options.h"
+#include "base/options.h"
 #include "dsp/image_preset.h"
 #include "dsp/overlay.h"
 #include "dsp/picture_file.h"
@@ -97,7 +97,7 @@ static oassl_status take_plan(const oassl_image_options *options, int32_t width,
                               oai_image_plan *out_plan) {
     oassl_image_options own;
     oai_image_rules rules;
-    OAI_TRY(oai_take_options(options, sizeof own, "oassl_image_options", &own));
+    OAI_TRY(oai_options_read("oassl_image_options", options, &own, sizeof own));
     OAI_TRY(oai_image_resolve(&own, &rules));
     return oai_image_plan_test(&rules, width, height, out_plan);
 }
@@ -112,8 +112,9 @@ oassl_status oassl_image_prepare(const oassl_context *context, const oassl_image
     OAI_TRY(take_plan(options, image->width, image->height, &plan));
     const int64_t size = plan.rules.size;
     if (n_input < (uint64_t)(3 * size * size))
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "network input: room for %llu floats, 3 x %lld x %lld are needed",
-                        (unsigned long long)n_input, (long long)size, (long long)size);
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
+                        "network input: room for %llu floats, 3 x %lld x %lld are needed", (unsigned long long)n_input,
+                        (long long)size, (long long)size);
     return oai_image_apply(oai_context_host(context), &plan, image, out_input, size * size, size);
 }
 
@@ -167,7 +168,7 @@ oassl_status oassl_image_overlay(const oassl_context *context, const oassl_overl
     if (n_marks) OAI_REQUIRE(marks);
     OAI_TRY(oai_picture_check(image));
     oassl_overlay_options own;
-    OAI_TRY(oai_take_options(options, sizeof own, "oassl_overlay_options", &own));
+    OAI_TRY(oai_options_read("oassl_overlay_options", options, &own, sizeof own));
     const oai_host *host = oai_context_host(context);
     oassl_image drawing;
     OAI_TRY(copy_picture(host, image, &drawing));

@@ -1,6 +1,6 @@
 #include "oassl/localizer.h"
 
-#include "api/front_options.h"
+#include "base/options.h"
 #include "api/model_handle.h"
 #include "localize/session.h"
 #include "runtime/context.h"
@@ -23,7 +23,7 @@ oassl_status oassl_localizer_create(const oassl_model *model, const oassl_locali
     *out_localizer = NULL;
     OAI_REQUIRE(model);
     oassl_localizer_options own;
-    OAI_TRY(oai_take_options(options, sizeof own, "oassl_localizer_options", &own));
+    OAI_TRY(oai_options_read("oassl_localizer_options", options, &own, sizeof own));
     const oai_host *host = oai_context_host(model->context);
     oassl_localizer *localizer = oai_calloc(host, 1, sizeof *localizer);
     if (!localizer) return oai_no_memory(sizeof *localizer, "a localizer");

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "api/front_options.h"
+#include "base/options.h"
 #include "api/tensor_view.h"
 #include "loss/loss.h"
 #include "runtime/session.h"
@@ -61,8 +61,8 @@ static oassl_status check_shape(const oassl_loss_options *o, const oassl_loss_sh
     int maps = o->kind == OASSL_LOSS_LVS_MAPS || o->kind == OASSL_LOSS_ORI_MAPS;
     int captions = oai_loss_needs_captions(o) || o->kind == OASSL_LOSS_ORI_MAPS;
     if (s->dtype != OASSL_DTYPE_F32 && s->dtype != OASSL_DTYPE_F64)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "loss shape 'dtype': expected OASSL_DTYPE_F32 or _F64, found %d",
-                        s->dtype);
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
+                        "loss shape 'dtype': expected OASSL_DTYPE_F32 or _F64, found %d", s->dtype);
     OAI_TRY(check_extent("batch", s->batch, 1, OAI_LOSS_MAX_BATCH));
     OAI_TRY(check_extent("channels", s->channels, maps ? 0 : 1, 1 << 20));
     OAI_TRY(check_extent("height", s->height, 1, 4096));
@@ -113,8 +113,8 @@ static oassl_status compile_both(oassl_loss *loss) {
     return OASSL_STATUS_OK;
 }
 
-oassl_status oassl_loss_create(oassl_context *context, const oassl_loss_options *options, const oassl_loss_shape *shape,
-                               oassl_loss **out_loss) {
+oassl_status oassl_loss_create(oassl_context *context, const oassl_loss_options *options,
+                               const oassl_loss_shape *shape, oassl_loss **out_loss) {
     static const oassl_loss_options defaults = OASSL_LOSS_OPTIONS_INIT;
     OAI_REQUIRE(out_loss);
     *out_loss = NULL;
@@ -122,8 +122,8 @@ oassl_status oassl_loss_create(oassl_context *context, const oassl_loss_options 
     OAI_REQUIRE(shape);
     oassl_loss_options own;
     oassl_loss_shape sizes;
-    OAI_TRY(oai_take_options(options ? options : &defaults, sizeof own, "oassl_loss_options", &own));
-    OAI_TRY(oai_take_options(shape, sizeof sizes, "oassl_loss_shape", &sizes));
+    OAI_TRY(oai_options_read("oassl_loss_options", options ? options : &defaults, &own, sizeof own));
+    OAI_TRY(oai_options_read("oassl_loss_shape", shape, &sizes, sizeof sizes));
     OAI_TRY(oai_loss_options_resolve(&own, &own));
     OAI_TRY(check_shape(&own, &sizes));
     const oai_host *host = oai_context_host(context);
@@ -163,9 +163,9 @@ typedef struct loss_call {
 
 static oassl_status take_views(const oassl_loss_tensors *given, const char *what, const oassl_tensor **views) {
     oassl_loss_tensors own;
-    OAI_TRY(oai_take_options(given, sizeof own, what, &own));
-    const oassl_tensor *all[N_ROLES] = {own.visual,     own.audio, own.foreground, own.background, own.background_weight,
-                                        own.similarity, own.maps};
+    OAI_TRY(oai_options_read(what, given, &own, sizeof own));
+    const oassl_tensor *all[N_ROLES] = {
+        own.visual, own.audio, own.foreground, own.background, own.background_weight, own.similarity, own.maps};
     memcpy(views, all, sizeof all);
     return OASSL_STATUS_OK;
 }

@@ -1,6 +1,6 @@
 #include "oassl/model.h"
 
-#include "api/front_options.h"
+#include "base/options.h"
 #include "api/model_handle.h"
 #include "api/tensor_view.h"
 #include "runtime/context.h"
@@ -48,7 +48,7 @@ oassl_status oassl_model_create(oassl_context *context, const oassl_model_option
     oassl_model_options own;
     oai_net_config config;
     oai_store *store;
-    OAI_TRY(oai_take_options(options, sizeof own, "oassl_model_options", &own));
+    OAI_TRY(oai_options_read("oassl_model_options", options, &own, sizeof own));
     OAI_TRY(config_of_options(&own, &config));
     OAI_TRY(oai_net_store_create(oai_context_host(context), &config, &store));
     oai_store_initialize(store, own.seed);
@@ -65,7 +65,7 @@ oassl_status oassl_model_load(oassl_context *context, const char *path, const oa
     oai_net_config config;
     oai_store *store;
     int32_t visual = 0, audio = 0;
-    OAI_TRY(oai_take_options(options, sizeof own, "oassl_model_options", &own));
+    OAI_TRY(oai_options_read("oassl_model_options", options, &own, sizeof own));
     OAI_TRY(check_stride("visual_stride", own.visual_stride, &visual));
     OAI_TRY(check_stride("audio_stride", own.audio_stride, &audio));
     OAI_TRY(oai_net_load(oai_context_host(context), path, metadata_keys, visual, audio, &config, &store));
@@ -88,11 +88,16 @@ oassl_status oassl_model_get_info(const oassl_model *model, oassl_model_info *ou
     OAI_REQUIRE(model);
     OAI_REQUIRE(out_info);
     const oai_net_config *c = &model->config;
-    oassl_model_info info = {.kind = c->kind, .base_width = (uint32_t)c->visual.width,
+    oassl_model_info info = {.kind = c->kind,
+                             .base_width = (uint32_t)c->visual.width,
                              .visual_stride = c->visual.layer4_stride == 1 ? 16 : 32,
-                             .audio_stride = c->kind != OAI_NET_PAIR ? 0 : c->audio.layer4_stride == 1 ? 16 : 32,
-                             .channels = (uint32_t)oai_net_channels(c), .text_dim = (uint32_t)c->text_dim,
-                             .n_classes = (uint32_t)c->n_classes, .n_tensors = oai_store_count(model->store),
+                             .audio_stride = c->kind != OAI_NET_PAIR       ? 0
+                                             : c->audio.layer4_stride == 1 ? 16
+                                                                           : 32,
+                             .channels = (uint32_t)oai_net_channels(c),
+                             .text_dim = (uint32_t)c->text_dim,
+                             .n_classes = (uint32_t)c->n_classes,
+                             .n_tensors = oai_store_count(model->store),
                              .n_parameters = (uint64_t)oai_store_n_learned(model->store)};
     OAI_GIVE(info, out_info);
     return OASSL_STATUS_OK;
@@ -108,8 +113,8 @@ oassl_status oassl_model_tensor(const oassl_model *model, uint32_t index, const 
     const oai_store_tensor *tensor = oai_store_at(model->store, index);
     if (out_name) *out_name = tensor->name;
     if (!out_view) return OASSL_STATUS_OK;
-    *out_view = (oassl_tensor){.data = tensor->data, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32,
-                               .rank = tensor->rank};
+    *out_view = (oassl_tensor){
+        .data = tensor->data, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = tensor->rank};
     int64_t stride = 1;
     for (int32_t k = tensor->rank - 1; k >= 0; k--) {
         out_view->shape[k] = tensor->shape[k];

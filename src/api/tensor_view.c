@@ -80,7 +80,9 @@ oassl_status oai_view_check_finite(const oassl_tensor *view, const char *name) {
         char where[160];
         describe(view->rank, index, where, sizeof where);
         return oai_fail(OASSL_STATUS_NON_FINITE, "%s: element %s is %s", name, where,
-                        isnan(value) ? "NaN" : value > 0 ? "infinity" : "-infinity");
+                        isnan(value) ? "NaN"
+                        : value > 0  ? "infinity"
+                                     : "-infinity");
     }
     return OASSL_STATUS_OK;
 }

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "api/front_options.h"
+#include "base/options.h"
 #include "base/file.h"
 #include "model/text_encoder.h"
 #include "oassl/encoder.h"
@@ -33,7 +33,7 @@ oassl_status oassl_encoder_make_text(const oassl_context *context, const char *f
     OAI_REQUIRE(folder);
     OAI_REQUIRE(vocab_path);
     oassl_text_encoder_options o;
-    OAI_TRY(oai_take_options(options, sizeof o, "oassl_text_encoder_options", &o));
+    OAI_TRY(oai_options_read("oassl_text_encoder_options", options, &o, sizeof o));
     const oai_host *host = oai_context_host(context);
     char *text;
     size_t bytes;

@@ -2,7 +2,7 @@
 
 #include "oassl/audio.h"
 
-#include "api/front_options.h"
+#include "base/options.h"
 #include "api/tensor_view.h"
 #include "base/json.h"
 #include "train/options.h"
@@ -33,7 +33,7 @@ oassl_status oassl_trainer_options_read(oassl_trainer_options *options, const ch
 }
 
 static oassl_status take_options(const oassl_trainer_options *options, oassl_trainer_options *out_own) {
-    OAI_TRY(oai_take_options(options, sizeof *out_own, "oassl_trainer_options", out_own));
+    OAI_TRY(oai_options_read("oassl_trainer_options", options, out_own, sizeof *out_own));
     if (out_own->loss.struct_size == 0) out_own->loss = (oassl_loss_options)OASSL_LOSS_OPTIONS_INIT;
     return OASSL_STATUS_OK;
 }
@@ -59,7 +59,7 @@ oassl_status oassl_trainer_create_fed(oassl_context *context, const oassl_traine
     oassl_trainer_options own;
     oassl_trainer_shape s;
     OAI_TRY(take_options(options, &own));
-    OAI_TRY(oai_take_options(shape, sizeof s, "oassl_trainer_shape", &s));
+    OAI_TRY(oai_options_read("oassl_trainer_shape", shape, &s, sizeof s));
     if (s.height < 32 || s.width < 32 || s.height > 8192 || s.width > 8192)
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_trainer_shape: expected pictures of 32 to 8192 pixels a side, found %u x %u",
                         s.width, s.height);
@@ -91,7 +91,7 @@ oassl_status oassl_trainer_step_batch(oassl_trainer *trainer, const oassl_traine
     OAI_REQUIRE(trainer);
     OAI_REQUIRE(batch);
     oassl_trainer_batch b;
-    OAI_TRY(oai_take_options(batch, sizeof b, "oassl_trainer_batch", &b));
+    OAI_TRY(oai_options_read("oassl_trainer_batch", batch, &b, sizeof b));
     const oai_batch_shape *s = oai_trainer_shape(trainer);
     bool pair = s->n_classes == 0, captions = s->n_foreground > 0;
     oai_batch inner;

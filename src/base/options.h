@@ -26,4 +26,10 @@ static inline oassl_status oai_options_read(const char *name, const void *from, 
     return OASSL_STATUS_OK;
 }
 
+/* The first line of an API function, for every pointer that must not be NULL. */
+#define OAI_REQUIRE(pointer)                                                                                          \
+    do {                                                                                                              \
+        if (!(pointer)) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%s: " #pointer " is NULL", __func__);         \
+    } while (0)
+
 #endif
