@@ -91,8 +91,8 @@ static uint32_t add_name(oai_builder *b, const char *text) {
 static oai_value add_value(oai_builder *b, uint32_t kind, uint32_t producer, const oai_type *type, uint32_t name) {
     oassl_graph_value *value = oai_array_add(b, &b->values, 1, sizeof *value);
     if (!value) return OAI_NO_VALUE;
-    *value = (oassl_graph_value){.kind = kind, .producer = producer, .dtype = type->dtype, .rank = type->rank,
-                                 .name = name};
+    *value = (oassl_graph_value){
+        .kind = kind, .producer = producer, .dtype = type->dtype, .rank = type->rank, .name = name};
     memcpy(value->shape, type->shape, (size_t)type->rank * sizeof *type->shape);
     return (oai_value)(b->values.n - 1);
 }
@@ -172,9 +172,13 @@ oai_value oai_node(oai_builder *b, uint32_t op, const oai_value *inputs, uint32_
     oassl_graph_node *node = oai_array_add(b, &b->nodes, 1, sizeof *node);
     if (!operands || !node) return OAI_NO_VALUE;
     memcpy(operands, inputs, n_inputs * sizeof *inputs);
-    *node = (oassl_graph_node){.op = op, .n_inputs = n_inputs, .n_outputs = oai_op_n_outputs(op), .name = b->scope,
+    *node = (oassl_graph_node){.op = op,
+                               .n_inputs = n_inputs,
+                               .n_outputs = oai_op_n_outputs(op),
+                               .name = b->scope,
                                .first_input = (uint32_t)(b->operands.n - n_inputs),
-                               .first_output = (uint32_t)b->values.n, .attrs = attributes};
+                               .first_output = (uint32_t)b->values.n,
+                               .attrs = attributes};
     oai_value first = OAI_NO_VALUE;
     for (uint32_t k = 0, n = oai_op_n_outputs(op); k < n; k++) {
         oai_value id = add_value(b, OASSL_VALUE_RESULT, index, &types[k], 0);

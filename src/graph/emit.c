@@ -6,7 +6,7 @@
 #include "base/safetensors.h"
 
 #define NODE(b, op, attrs, ...)                                                                                       \
-    oai_node(b, op, (const oai_value[]){__VA_ARGS__}, sizeof((const oai_value[]){__VA_ARGS__}) / sizeof(oai_value),  \
+    oai_node(b, op, (const oai_value[]){__VA_ARGS__}, sizeof((const oai_value[]){__VA_ARGS__}) / sizeof(oai_value),   \
              attrs)
 
 /* A negative axis counts from the end; anything outside becomes an attribute that shape inference refuses. */
@@ -14,16 +14,14 @@ static int64_t axis_of(const oai_builder *b, oai_value x, int32_t axis) {
     return axis < 0 ? axis + oai_info(b, x)->rank : axis;
 }
 
-/* ---- elementwise --------------------------------------------------------------------------------------------- */
+/* ---- elementwise ------------------------------------------------------------------------------------------- */
 
 oai_value oai_add(oai_builder *b, oai_value x, oai_value y) { return NODE(b, OASSL_OP_ADD, NULL, x, y); }
 oai_value oai_sub(oai_builder *b, oai_value x, oai_value y) { return NODE(b, OASSL_OP_SUB, NULL, x, y); }
 oai_value oai_mul(oai_builder *b, oai_value x, oai_value y) { return NODE(b, OASSL_OP_MUL, NULL, x, y); }
 oai_value oai_div(oai_builder *b, oai_value x, oai_value y) { return NODE(b, OASSL_OP_DIV, NULL, x, y); }
 oai_value oai_maximum(oai_builder *b, oai_value x, oai_value y) { return NODE(b, OASSL_OP_MAXIMUM, NULL, x, y); }
-oai_value oai_less_equal(oai_builder *b, oai_value x, oai_value y) {
-    return NODE(b, OASSL_OP_LESS_EQUAL, NULL, x, y);
-}
+oai_value oai_less_equal(oai_builder *b, oai_value x, oai_value y) { return NODE(b, OASSL_OP_LESS_EQUAL, NULL, x, y); }
 
 oai_value oai_unary(oai_builder *b, uint32_t op, oai_value x) { return NODE(b, op, NULL, x); }
 
@@ -35,7 +33,7 @@ oai_value oai_reduce(oai_builder *b, uint32_t op, oai_value x, uint32_t axes, in
     return NODE(b, op, (&(oassl_node_attrs){.i = {axes, keep != 0}}), x);
 }
 
-/* ---- matrices and networks ----------------------------------------------------------------------------------- */
+/* ---- matrices and networks --------------------------------------------------------------------------------- */
 
 static oai_value matmul(oai_builder *b, oai_value x, oai_value y, oai_value bias, int transpose_x, int transpose_y) {
     oassl_node_attrs attrs = {.i = {transpose_x != 0, transpose_y != 0}};
@@ -50,8 +48,7 @@ oai_value oai_matmul(oai_builder *b, oai_value x, oai_value y, int transpose_x, 
 oai_value oai_linear(oai_builder *b, oai_value x, oai_value weight, oai_value bias) {
     oassl_graph_value type = *oai_info(b, x);
     if (type.rank == 2) return matmul(b, x, weight, bias, 0, 1);
-    if (type.rank == 0)
-        return oai_builder_fail(b, OASSL_STATUS_SHAPE_MISMATCH, "linear: the input is a scalar");
+    if (type.rank == 0) return oai_builder_fail(b, OASSL_STATUS_SHAPE_MISMATCH, "linear: the input is a scalar");
     oai_value flat = oai_reshape(b, x, 2, OAI_SHAPE(-1, type.shape[type.rank - 1]));
     oai_value y = matmul(b, flat, weight, bias, 0, 1);
     type.shape[type.rank - 1] = oai_dim(b, y, 1);
@@ -87,7 +84,7 @@ oai_value oai_log_softmax(oai_builder *b, oai_value x, int32_t axis) {
     return NODE(b, OASSL_OP_LOG_SOFTMAX, (&(oassl_node_attrs){.i = {axis_of(b, x, axis)}}), x);
 }
 
-/* ---- moving data --------------------------------------------------------------------------------------------- */
+/* ---- moving data ------------------------------------------------------------------------------------------- */
 
 static oai_value to_shape(oai_builder *b, uint32_t op, oai_value x, int32_t rank, const int64_t *shape) {
     oassl_node_attrs attrs = {.i = {rank}};
@@ -136,7 +133,7 @@ oai_value oai_gather(oai_builder *b, oai_value table, oai_value index) {
     return NODE(b, OASSL_OP_GATHER, NULL, table, index);
 }
 
-/* ---- compositions -------------------------------------------------------------------------------------------- */
+/* ---- compositions ------------------------------------------------------------------------------------------ */
 
 /* Sum of x*y over one axis, which stays as 1. */
 static oai_value dot(oai_builder *b, oai_value x, oai_value y, int64_t axis) {

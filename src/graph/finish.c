@@ -5,7 +5,7 @@
 
 #include "base/safetensors.h"
 
-/* ---- allocation ---------------------------------------------------------------------------------------------- */
+/* ---- allocation -------------------------------------------------------------------------------------------- */
 
 static uint64_t padded(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -50,7 +50,7 @@ oassl_status oai_graph_copy(const oai_host *host, const oassl_graph *graph, oass
 
 void oai_graph_destroy(const oai_host *host, oassl_graph *graph) { oai_free(host, graph); }
 
-/* ---- hash and equality: everything but the names ---------------------------------------------------------------- */
+/* ---- hash and equality: everything but the names ----------------------------------------------------------- */
 
 static uint64_t mix(uint64_t h, uint64_t word) {
     h = (h ^ word * 0x9E3779B97F4A7C15u) * 0xBF58476D1CE4E5B9u;
@@ -115,7 +115,7 @@ int oai_graph_equal(const oassl_graph *a, const oassl_graph *b) {
            (a->constants_bytes == 0 || memcmp(a->constants, b->constants, (size_t)a->constants_bytes) == 0);
 }
 
-/* ---- dead code ----------------------------------------------------------------------------------------------- */
+/* ---- dead code --------------------------------------------------------------------------------------------- */
 
 /* live_nodes and live_values get 1 for what the outputs depend on; counts what is left. */
 static void mark(const oassl_graph *from, uint8_t *live_nodes, uint8_t *live_values, oassl_graph *sizes) {

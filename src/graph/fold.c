@@ -24,7 +24,8 @@ static const oassl_graph_node *foldable(const oai_builder *b, const oassl_graph_
     return conv;
 }
 
-/* Makes node `index` the convolution of the same input with w*s and beta + (bias - mean)*s, s = gamma/sqrt(var + eps). */
+/* Makes node `index` the convolution of the same input with w*s and beta + (bias - mean)*s, s = gamma/sqrt(var + eps).
+ */
 static void fold(oai_builder *b, uint32_t index, oassl_graph_node conv) {
     oassl_graph_node bn = oai_nodes(b)[index];
     const uint32_t *in = oai_operands(b) + bn.first_input, *conv_in = oai_operands(b) + conv.first_input;

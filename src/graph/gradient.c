@@ -37,7 +37,7 @@ static void give_summed(oai_tape *t, uint32_t k, oai_value gradient) {
     oai_give(t, k, sum_to(t->b, gradient, t->in[k]));
 }
 
-/* ---- elementwise, two inputs --------------------------------------------------------------------------------- */
+/* ---- elementwise, two inputs ------------------------------------------------------------------------------- */
 
 static void grad_add(oai_tape *t) {
     for (uint32_t k = 0; k < 2; k++)
@@ -69,14 +69,12 @@ static void choose(oai_tape *t, oai_value takes) {
 static void grad_maximum(oai_tape *t) { choose(t, oai_less_equal(t->b, t->in[1], t->in[0])); }
 static void grad_minimum(oai_tape *t) { choose(t, oai_less_equal(t->b, t->in[0], t->in[1])); }
 
-/* ---- elementwise, one input ---------------------------------------------------------------------------------- */
+/* ---- elementwise, one input -------------------------------------------------------------------------------- */
 
 static void grad_affine(oai_tape *t) { oai_give(t, 0, oai_affine(t->b, t->dy, t->node.attrs.f[0], 0)); }
 static void grad_exp(oai_tape *t) { oai_give(t, 0, oai_mul(t->b, t->dy, t->out)); }
 static void grad_log(oai_tape *t) { oai_give(t, 0, oai_div(t->b, t->dy, t->in[0])); }
-static void grad_sqrt(oai_tape *t) {
-    oai_give(t, 0, oai_div(t->b, oai_affine(t->b, t->dy, 0.5, 0), t->out));
-}
+static void grad_sqrt(oai_tape *t) { oai_give(t, 0, oai_div(t->b, oai_affine(t->b, t->dy, 0.5, 0), t->out)); }
 static void grad_reciprocal(oai_tape *t) {
     oai_value squared = oai_mul(t->b, t->out, t->out);
     oai_give(t, 0, negated(t, oai_mul(t->b, t->dy, squared)));
@@ -96,15 +94,13 @@ static void grad_softplus(oai_tape *t) {
     oai_give(t, 0, oai_mul(t->b, t->dy, unary_of(t, OASSL_OP_SIGMOID, t->in[0])));
 }
 static void grad_gelu(oai_tape *t) { oai_give(t, 0, binary_of(t, OASSL_OP_GELU_GRAD, t->in[0], t->dy)); }
-static void grad_quick_gelu(oai_tape *t) {
-    oai_give(t, 0, binary_of(t, OASSL_OP_QUICK_GELU_GRAD, t->in[0], t->dy));
-}
+static void grad_quick_gelu(oai_tape *t) { oai_give(t, 0, binary_of(t, OASSL_OP_QUICK_GELU_GRAD, t->in[0], t->dy)); }
 /* Linear in dy, and flat in x: only dy has a gradient. */
 static void grad_relu_grad(oai_tape *t) {
     if (oai_wants(t, 1)) oai_give(t, 1, binary_of(t, OASSL_OP_RELU_GRAD, t->in[0], t->dy));
 }
 
-/* ---- reductions ---------------------------------------------------------------------------------------------- */
+/* ---- reductions -------------------------------------------------------------------------------------------- */
 
 /* A reduced value, its reduced axes put back as 1. */
 static oai_value kept(oai_tape *t, oai_value reduced) {
@@ -134,7 +130,7 @@ static void grad_reduce_lse(oai_tape *t) {
     oai_give(t, 0, oai_mul(t->b, weights, kept(t, t->dy)));
 }
 
-/* ---- products ------------------------------------------------------------------------------------------------ */
+/* ---- products ---------------------------------------------------------------------------------------------- */
 
 static oai_value rows(oai_builder *b, oai_value x) { return oai_reshape(b, x, 2, OAI_SHAPE(-1, oai_dim(b, x, -1))); }
 
@@ -184,7 +180,7 @@ static void grad_avg_pool(oai_tape *t) {
     oai_give(t, 0, with_extents(t, OASSL_OP_AVG_POOL_GRAD, &t->dy, 1, t->in[0]));
 }
 
-/* ---- normalisation ------------------------------------------------------------------------------------------- */
+/* ---- normalisation ----------------------------------------------------------------------------------------- */
 
 /* (x, gamma, a, b, dy) -> dx, dgamma, dbeta for inputs 0, 1, 2 */
 static void give_norm(oai_tape *t, uint32_t op, oai_value a, oai_value b) {
@@ -195,16 +191,12 @@ static void give_norm(oai_tape *t, uint32_t op, oai_value a, oai_value b) {
 }
 
 static void grad_batch_norm(oai_tape *t) { give_norm(t, OASSL_OP_BATCH_NORM_GRAD, t->out + 1, t->out + 2); }
-static void grad_batch_norm_infer(oai_tape *t) {
-    give_norm(t, OASSL_OP_BATCH_NORM_INFER_GRAD, t->in[3], t->in[4]);
-}
+static void grad_batch_norm_infer(oai_tape *t) { give_norm(t, OASSL_OP_BATCH_NORM_INFER_GRAD, t->in[3], t->in[4]); }
 static void grad_layer_norm(oai_tape *t) { give_norm(t, OASSL_OP_LAYER_NORM_GRAD, t->out + 1, t->out + 2); }
 static void grad_softmax(oai_tape *t) { oai_give(t, 0, binary_of(t, OASSL_OP_SOFTMAX_GRAD, t->out, t->dy)); }
-static void grad_log_softmax(oai_tape *t) {
-    oai_give(t, 0, binary_of(t, OASSL_OP_LOG_SOFTMAX_GRAD, t->out, t->dy));
-}
+static void grad_log_softmax(oai_tape *t) { oai_give(t, 0, binary_of(t, OASSL_OP_LOG_SOFTMAX_GRAD, t->out, t->dy)); }
 
-/* ---- moving data --------------------------------------------------------------------------------------------- */
+/* ---- moving data ------------------------------------------------------------------------------------------- */
 
 static void grad_reshape(oai_tape *t) { oai_give(t, 0, reshape_as(t->b, t->dy, t->in[0])); }
 static void grad_broadcast(oai_tape *t) { give_summed(t, 0, t->dy); }
@@ -254,7 +246,7 @@ static void grad_sinkhorn(oai_tape *t) {
         if (oai_wants(t, k)) oai_give(t, k, first + k);
 }
 
-/* ---- the table ----------------------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------------------------- */
 
 /* First derivatives are all that is used: differentiating these again is refused, not taken for zero. */
 static void refused(oai_tape *t) {

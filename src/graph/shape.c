@@ -8,7 +8,7 @@
 
 #define TEXT(value) oai_shape_to_text((value)->rank, (value)->shape).text
 
-/* ---- helpers ------------------------------------------------------------------------------------------------- */
+/* ---- helpers ----------------------------------------------------------------------------------------------- */
 
 oassl_status oai_type_check(int32_t dtype, int32_t rank, const int64_t *shape) {
     if (oai_dtype_bytes(dtype) == 0) return oai_fail(OASSL_STATUS_UNSUPPORTED, "dtype %d is unknown", dtype);
@@ -17,8 +17,8 @@ oassl_status oai_type_check(int32_t dtype, int32_t rank, const int64_t *shape) {
     int64_t count = 1;
     for (int32_t k = 0; k < rank; k++) {
         if (shape[k] < 1)
-            return oai_fail(OASSL_STATUS_SHAPE_MISMATCH, "extent %lld of axis %d is not positive",
-                            (long long)shape[k], k);
+            return oai_fail(OASSL_STATUS_SHAPE_MISMATCH, "extent %lld of axis %d is not positive", (long long)shape[k],
+                            k);
         if (shape[k] > OAI_MAX_ELEMENTS / count)
             return oai_fail(OASSL_STATUS_SHAPE_MISMATCH, "more than 2^48 elements");
         count *= shape[k];
@@ -85,7 +85,7 @@ static oassl_status broadcast(int32_t rank_a, const int64_t *a, int32_t rank_b, 
     return OASSL_STATUS_OK;
 }
 
-/* ---- elementwise and reductions ------------------------------------------------------------------------------ */
+/* ---- elementwise and reductions ---------------------------------------------------------------------------- */
 
 static oassl_status binary(const oai_query *q) {
     const oassl_graph_value *a = oai_in(q, 0), *b = oai_in(q, 1);
@@ -138,7 +138,7 @@ static oassl_status count(const oai_query *q) {
     return OASSL_STATUS_OK;
 }
 
-/* ---- matrix product ------------------------------------------------------------------------------------------ */
+/* ---- matrix product ---------------------------------------------------------------------------------------- */
 
 static oassl_status matmul(const oai_query *q) {
     const oassl_graph_value *a = oai_in(q, 0), *b = oai_in(q, 1);
@@ -157,7 +157,7 @@ static oassl_status matmul(const oai_query *q) {
     return q->n_inputs == 3 ? oai_need_shape(q, 2, 1, &n) : OASSL_STATUS_OK;
 }
 
-/* ---- moving data --------------------------------------------------------------------------------------------- */
+/* ---- moving data ------------------------------------------------------------------------------------------- */
 
 /* i0 = rank, i1.. = extents. */
 static oassl_status attr_shape(const oai_query *q) {
@@ -261,7 +261,7 @@ static oassl_status scatter_add(const oai_query *q) {
     return OASSL_STATUS_OK;
 }
 
-/* ---- the table ----------------------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------------------------- */
 
 #define RULE_add binary
 #define RULE_sub binary
@@ -401,8 +401,8 @@ int64_t oai_value_count(const oassl_graph_value *value) {
 static const struct {
     const char *name;
     size_t bytes;
-} dtypes[] = {[OASSL_DTYPE_F32] = {"F32", 4}, [OASSL_DTYPE_F64] = {"F64", 8},   [OASSL_DTYPE_I32] = {"I32", 4},
-              [OASSL_DTYPE_I64] = {"I64", 8}, [OASSL_DTYPE_U8] = {"U8", 1},     [OASSL_DTYPE_BF16] = {"BF16", 2},
+} dtypes[] = {[OASSL_DTYPE_F32] = {"F32", 4}, [OASSL_DTYPE_F64] = {"F64", 8}, [OASSL_DTYPE_I32] = {"I32", 4},
+              [OASSL_DTYPE_I64] = {"I64", 8}, [OASSL_DTYPE_U8] = {"U8", 1},   [OASSL_DTYPE_BF16] = {"BF16", 2},
               [OASSL_DTYPE_F16] = {"F16", 2}};
 
 static int known_dtype(int32_t dtype) {

@@ -18,7 +18,7 @@ static oassl_status window(int64_t extent, int64_t kernel, int64_t stride, int64
     return OASSL_STATUS_OK;
 }
 
-/* ---- convolution: i0..i6 = stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups --------------------- */
+/* ---- convolution: i0..i6 = stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups ---------------- */
 
 static oassl_status conv_attrs(const oai_query *q) {
     for (uint32_t k = 0; k < 2; k++) {
@@ -78,7 +78,7 @@ oassl_status oai_shape_conv2d_grad_weight(const oai_query *q) {
     return oai_need_shape(q, 1, 4, result);
 }
 
-/* ---- pooling: i0..i5 = kh, kw, stride_h, stride_w, pad_h, pad_w ------------------------------------------------ */
+/* ---- pooling: i0..i5 = kh, kw, stride_h, stride_w, pad_h, pad_w -------------------------------------------- */
 
 /* A pad smaller than the kernel leaves no window without an element of the input. */
 static oassl_status pool_result(const oai_query *q, const int64_t *x, int64_t *out) {
@@ -120,7 +120,7 @@ oassl_status oai_shape_avg_pool_grad(const oai_query *q) {
     return oai_need_shape(q, 0, 4, result);
 }
 
-/* ---- normalisation ------------------------------------------------------------------------------------------- */
+/* ---- normalisation ----------------------------------------------------------------------------------------- */
 
 static oassl_status channel_vectors(const oai_query *q, uint32_t first, uint32_t last) {
     const oassl_graph_value *x = oai_in(q, 0);
@@ -188,7 +188,7 @@ oassl_status oai_shape_layer_norm_grad(const oai_query *q) {
     return OASSL_STATUS_OK;
 }
 
-/* ---- Sinkhorn and Adam --------------------------------------------------------------------------------------- */
+/* ---- Sinkhorn and Adam ------------------------------------------------------------------------------------- */
 
 static oassl_status sinkhorn_inputs(const oai_query *q, int64_t *out_potentials) {
     OAI_TRY(oai_need_attr(q, 0, "h", 1, MOST));

@@ -6,9 +6,7 @@
 
 #include "base/safetensors.h"
 
-static oassl_status bad(const char *what) {
-    return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "graph: %s", what);
-}
+static oassl_status bad(const char *what) { return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "graph: %s", what); }
 
 static oassl_status verify_header(const oassl_graph *g) {
     if (!g) return bad("NULL");
@@ -124,7 +122,6 @@ oassl_status oai_graph_verify(const oassl_graph *g) {
     }
     for (uint32_t k = 0; k < g->n_outputs; k++)
         if (g->outputs[k] >= g->n_values || g->values[g->outputs[k]].kind == OASSL_VALUE_UNUSED)
-            return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "graph: output %u: there is no value %u", k,
-                            g->outputs[k]);
+            return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "graph: output %u: there is no value %u", k, g->outputs[k]);
     return OASSL_STATUS_OK;
 }

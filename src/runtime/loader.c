@@ -1,5 +1,5 @@
-/* Finding plug-ins: an explicit path, OASSL_BACKEND_PATH, then the folder beside the library.  The current directory is
- * searched only if one of the first two names it. */
+/* Finding plug-ins: an explicit path, OASSL_BACKEND_PATH, then the folder beside the library.  The current directory
+ * is searched only if one of the first two names it. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -131,8 +131,7 @@ oassl_status oai_load_plugins(oai_registry *r, const char *explicit_path) {
     int found;
     if (explicit_path && *explicit_path) {
         OAI_TRY(load_path(r, explicit_path, &found));
-        if (!found)
-            return oai_fail(OASSL_STATUS_UNAVAILABLE, "backend path %s", r->tried);
+        if (!found) return oai_fail(OASSL_STATUS_UNAVAILABLE, "backend path %s", r->tried);
     }
     const char *list = secure_getenv("OASSL_BACKEND_PATH");
     if (list) OAI_TRY(load_list(r, list));

@@ -3,7 +3,7 @@
 
 #include "runtime/runtime.h"
 
-/* ---- what is asked for --------------------------------------------------------------------------------------------- */
+/* ---- what is asked for ------------------------------------------------------------------------------------- */
 
 static int has_f64(const oassl_graph *g) {
     for (uint32_t id = 0; id < g->n_values; id++)
@@ -30,7 +30,8 @@ static oassl_status check_params(const oai_host *host, const oassl_graph *g, con
     for (uint32_t k = 0; k < n_params && status == OASSL_STATUS_OK; k++) {
         uint32_t id = params[k].value;
         if (id >= g->n_values || (g->values[id].kind != OASSL_VALUE_PARAM && g->values[id].kind != OASSL_VALUE_UNUSED))
-            status = oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "plan: params[%u]: value %u is no param of the graph", k, id);
+            status =
+                oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "plan: params[%u]: value %u is no param of the graph", k, id);
         else if (!params[k].data)
             status = oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "plan: param '%s' (value %u) has no data",
                               g->names + g->values[id].name, id);
@@ -46,7 +47,8 @@ static oassl_status check_params(const oai_host *host, const oassl_graph *g, con
     return status;
 }
 
-/* ---- cache; the context's lock is held ------------------------------------------------------------------------------ */
+/* ---- cache; the context's lock is held
+ * ------------------------------------------------------------------------------ */
 
 static int same_key(const oai_plan *a, const oai_plan *b) {
     if (a->asked != b->asked || a->n_params != b->n_params || memcmp(&a->options, &b->options, sizeof a->options) != 0)
@@ -85,15 +87,15 @@ static oai_plan *publish(oai_plan *plan) {
     return found ? found : plan;
 }
 
-/* ---- compiling ----------------------------------------------------------------------------------------------------- */
+/* ---- compiling --------------------------------------------------------------------------------------------- */
 
 static oassl_status check_support(const oai_plan *plan, const oai_backend *backend) {
     const oassl_graph *g = plan->main;
     for (uint32_t k = 0; k < g->n_nodes; k++) {
         oassl_status status = backend->api->node_supported(backend->instance, g, k, &plan->options);
         if (status != OASSL_STATUS_OK)
-            return oai_fail_within(status, "backend %s: node %u %s (%s)", backend->name, k, oai_op_name(g->nodes[k].op),
-                                   g->names + g->nodes[k].name);
+            return oai_fail_within(status, "backend %s: node %u %s (%s)", backend->name, k,
+                                   oai_op_name(g->nodes[k].op), g->names + g->nodes[k].name);
     }
     return OASSL_STATUS_OK;
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- services lent to a backend; `user` is the host --------------------------------------------------------------- */
+/* ---- services lent to a backend; `user` is the host -------------------------------------------------------- */
 
 static void *lend_alloc(void *user, uint64_t bytes, uint64_t alignment) {
     const oai_host *host = user;
@@ -26,7 +26,7 @@ static int32_t lend_cancelled(void *user) {
     return host->progress && host->progress(host->progress_user, "run", 0, 0) != 0;
 }
 
-/* ---- one backend --------------------------------------------------------------------------------------------------- */
+/* ---- one backend ------------------------------------------------------------------------------------------- */
 
 /* The slots a table must fill; a table may be longer than ours. */
 static oassl_status check_table(const oassl_backend_api *api) {
@@ -39,11 +39,22 @@ static oassl_status check_table(const oassl_backend_api *api) {
                         api->abi_minor, OASSL_BACKEND_ABI_MAJOR);
     if (!api->name || !*api->name) return oai_fail(OASSL_STATUS_UNSUPPORTED, "the table has no name");
 #define SLOT(slot)                                                                                                    \
-    if (!api->slot) return oai_fail(OASSL_STATUS_UNSUPPORTED, "slot '" #slot "' is missing");
-    SLOT(open) SLOT(close) SLOT(device_count) SLOT(device_info)
-    SLOT(memory_alloc) SLOT(memory_free) SLOT(memory_copy) SLOT(node_supported)
-    SLOT(plan_create) SLOT(plan_destroy) SLOT(plan_info)
-    SLOT(exec_create) SLOT(exec_destroy) SLOT(exec_bind) SLOT(exec_run)
+    if (!api->slot) return oai_fail(OASSL_STATUS_UNSUPPORTED, "slot '" #slot "' is missing")
+    SLOT(open);
+    SLOT(close);
+    SLOT(device_count);
+    SLOT(device_info);
+    SLOT(memory_alloc);
+    SLOT(memory_free);
+    SLOT(memory_copy);
+    SLOT(node_supported);
+    SLOT(plan_create);
+    SLOT(plan_destroy);
+    SLOT(plan_info);
+    SLOT(exec_create);
+    SLOT(exec_destroy);
+    SLOT(exec_bind);
+    SLOT(exec_run);
 #undef SLOT
     return OASSL_STATUS_OK;
 }
@@ -84,7 +95,7 @@ static oassl_status open_backend(oai_registry *r, oai_backend *backend, oassl_ba
     return status;
 }
 
-/* ---- the list ------------------------------------------------------------------------------------------------------ */
+/* ---- the list ---------------------------------------------------------------------------------------------- */
 
 static oai_backend *append(oai_registry *r, const char *name, const char *path) {
     size_t bytes = r->n_backends * sizeof *r->backends;

@@ -12,12 +12,12 @@ typedef struct split {
     oai_plan *plan;
     const oai_host *host;
     const oassl_graph *graph;
-    uint8_t *fixed;     /* of values: known before the run */
-    uint8_t *folded;    /* of nodes: evaluated now */
-    uint8_t *frontier;  /* of values: made by a folded node, used by another */
-    uint8_t *output;    /* of values: asked for by the caller */
+    uint8_t *fixed;    /* of values: known before the run */
+    uint8_t *folded;   /* of nodes: evaluated now */
+    uint8_t *frontier; /* of values: made by a folded node, used by another */
+    uint8_t *output;   /* of values: asked for by the caller */
     uint32_t n_folded, n_frontier;
-    uint32_t *outputs;  /* scratch list of value ids */
+    uint32_t *outputs; /* scratch list of value ids */
 } split;
 
 static uint64_t value_bytes(const oassl_graph_value *v) {
@@ -61,8 +61,8 @@ static void classify(split *s) {
     }
 }
 
-/* A graph of the nodes with folded[node] == want whose outputs are the n_outputs in s->outputs.  Values on the frontier
- * become params of the part that does not make them. */
+/* A graph of the nodes with folded[node] == want whose outputs are the n_outputs in s->outputs.  Values on the
+ * frontier become params of the part that does not make them. */
 static oassl_status extract(split *s, uint8_t want, uint32_t n_outputs, oassl_graph **out_graph) {
     oassl_graph *copy;
     OAI_TRY(oai_graph_copy(s->host, s->graph, &copy));
@@ -93,7 +93,8 @@ static oassl_status evaluate(split *s, const oassl_graph *graph, void *const *ad
     oassl_backend_plan_options options = {.struct_size = sizeof options, .n_threads = 1};
     oassl_backend_plan *compiled = NULL;
     oassl_backend_exec *exec = NULL;
-    oassl_status status = api->plan_create(reference->instance, graph, plan->params, plan->n_params, &options, &compiled);
+    oassl_status status =
+        api->plan_create(reference->instance, graph, plan->params, plan->n_params, &options, &compiled);
     if (status == OASSL_STATUS_OK) status = api->exec_create(compiled, &exec);
     for (uint32_t k = 0; k < graph->n_outputs && status == OASSL_STATUS_OK; k++)
         status = api->exec_bind(exec, graph->outputs[k], addresses[k]);
@@ -116,8 +117,8 @@ static oassl_status fold(split *s, oassl_backend_param *params) {
     oassl_graph *prelude = NULL;
     void **addresses = oai_alloc(s->host, n * sizeof *addresses);
     s->plan->folded = oai_alloc(s->host, total);
-    oassl_status status = addresses && s->plan->folded ? extract(s, 1, n, &prelude)
-                                                       : oai_no_memory(total, "folded constants");
+    oassl_status status =
+        addresses && s->plan->folded ? extract(s, 1, n, &prelude) : oai_no_memory(total, "folded constants");
     if (status == OASSL_STATUS_OK) {
         char *at = s->plan->folded;
         for (uint32_t k = 0; k < n; k++) {
@@ -187,8 +188,14 @@ oassl_status oai_plan_split(oai_plan *plan, oassl_backend_param **out_params, ui
     oassl_backend_param *params = oai_alloc(host, (n_values + plan->n_params) * sizeof *params);
     oassl_status status;
     if (flags && outputs && params) {
-        split s = {.plan = plan, .host = host, .graph = g, .fixed = flags, .frontier = flags + n_values,
-                   .output = flags + 2 * n_values, .folded = flags + 3 * n_values, .outputs = outputs};
+        split s = {.plan = plan,
+                   .host = host,
+                   .graph = g,
+                   .fixed = flags,
+                   .frontier = flags + n_values,
+                   .output = flags + 2 * n_values,
+                   .folded = flags + 3 * n_values,
+                   .outputs = outputs};
         status = run(&s, params, out_n_params);
     } else {
         status = oai_no_memory((n_values + plan->n_params) * sizeof *params, "a plan");

@@ -1,5 +1,5 @@
-/* Central differences: the gradient that autodiff builds against the one the loss itself shows, in f64 on the reference
- * backend. */
+/* Central differences: the gradient that autodiff builds against the one the loss itself shows, in f64 on the
+ * reference backend. */
 #ifndef GRAD_CHECK_H
 #define GRAD_CHECK_H
 
@@ -25,8 +25,8 @@ typedef oai_value (*build_fn)(oai_builder *b, const oai_value *in);
 typedef struct grad_case {
     const char *name;
     build_fn build;
-    double low, high;  /* range of the input values */
-    uint32_t n_wrt;    /* the first n_wrt inputs are differentiated by */
+    double low, high; /* range of the input values */
+    uint32_t n_wrt;   /* the first n_wrt inputs are differentiated by */
     uint32_t n_inputs;
     struct {
         int32_t rank;
@@ -154,7 +154,9 @@ static double grad_error(const grad_case *c) {
             double expected = (8 * near - far) / (12 * h);
             double error = fabs(r.g[k][j] - expected) / fmax(1, fabs(expected));
             if (!(error <= worst)) worst = isnan(error) ? INFINITY : error;
-            if (!(error < 1e-6)) print_message("%s: d/dx%u[%d]: autodiff %.12g, differences %.12g\n", c->name, k, (int)j, r.g[k][j], expected);
+            if (!(error < 1e-6))
+                print_message("%s: d/dx%u[%d]: autodiff %.12g, differences %.12g\n", c->name, k, (int)j, r.g[k][j],
+                              expected);
         }
     grad_close(&r);
     return worst;

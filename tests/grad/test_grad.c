@@ -1,7 +1,7 @@
 /* Every differentiable operation and the compositions the losses and networks are made of. */
 #include "grad_check.h"
 
-/* ---- what is differentiated -------------------------------------------------------------------------------------- */
+/* ---- what is differentiated -------------------------------------------------------------------------------- */
 
 #define BINARY(name, OP)                                                                                              \
     static oai_value name(oai_builder *b, const oai_value *x) { return oai_node(b, OASSL_OP_##OP, x, 2, NULL); }
@@ -116,7 +116,10 @@ static oai_value attention(oai_builder *b, const oai_value *x) {
     return oai_add(b, x[0], oai_matmul(b, oai_softmax(b, scores, -1), h, 0, 0));
 }
 
-#define V(...) {sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), {__VA_ARGS__}}
+#define V(...)                                                                                                        \
+    {                                                                                                                 \
+        sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), { __VA_ARGS__ }                                           \
+    }
 
 static const grad_case cases[] = {
     {"add", add, -1, 1, 2, 2, {V(2, 3, 4), V(2, 3, 4)}},
@@ -204,11 +207,23 @@ static void test_cases(void **state) {
 /* An operation that ops.inc gains needs a case above or an entry here. */
 static int not_differentiated(uint32_t op) {
     switch (op) {
-    case OASSL_OP_LESS_EQUAL: case OASSL_OP_SIGN: case OASSL_OP_STOP_GRADIENT: case OASSL_OP_COUNT_NON_FINITE:
-    case OASSL_OP_ADAM: case OASSL_OP_GELU_GRAD: case OASSL_OP_QUICK_GELU_GRAD: case OASSL_OP_REDUCE_MAX_GRAD:
-    case OASSL_OP_CONV2D_GRAD_INPUT: case OASSL_OP_CONV2D_GRAD_WEIGHT: case OASSL_OP_MAX_POOL_GRAD:
-    case OASSL_OP_AVG_POOL_GRAD: case OASSL_OP_BATCH_NORM_GRAD: case OASSL_OP_BATCH_NORM_INFER_GRAD:
-    case OASSL_OP_LAYER_NORM_GRAD: case OASSL_OP_SOFTMAX_GRAD: case OASSL_OP_LOG_SOFTMAX_GRAD:
+    case OASSL_OP_LESS_EQUAL:
+    case OASSL_OP_SIGN:
+    case OASSL_OP_STOP_GRADIENT:
+    case OASSL_OP_COUNT_NON_FINITE:
+    case OASSL_OP_ADAM:
+    case OASSL_OP_GELU_GRAD:
+    case OASSL_OP_QUICK_GELU_GRAD:
+    case OASSL_OP_REDUCE_MAX_GRAD:
+    case OASSL_OP_CONV2D_GRAD_INPUT:
+    case OASSL_OP_CONV2D_GRAD_WEIGHT:
+    case OASSL_OP_MAX_POOL_GRAD:
+    case OASSL_OP_AVG_POOL_GRAD:
+    case OASSL_OP_BATCH_NORM_GRAD:
+    case OASSL_OP_BATCH_NORM_INFER_GRAD:
+    case OASSL_OP_LAYER_NORM_GRAD:
+    case OASSL_OP_SOFTMAX_GRAD:
+    case OASSL_OP_LOG_SOFTMAX_GRAD:
     case OASSL_OP_SINKHORN_GRAD: return 1;
     default: return 0;
     }
@@ -222,7 +237,7 @@ static void test_every_operation_was_tried(void **state) {
 #undef OASSL_OP
 }
 
-/* ---- can it fail? -------------------------------------------------------------------------------------------------- */
+/* ---- can it fail? ------------------------------------------------------------------------------------------ */
 
 static oai_value half_stopped(oai_builder *b, const oai_value *x) {
     return oai_mul(b, x[0], oai_unary(b, OASSL_OP_STOP_GRADIENT, x[0]));
@@ -234,7 +249,7 @@ static void test_a_wrong_gradient_is_caught(void **state) {
     assert_true(grad_error(&wrong) > 0.1);
 }
 
-/* ---- where differences do not exist: ties, zeros ------------------------------------------------------------------- */
+/* ---- where differences do not exist: ties, zeros ----------------------------------------------------------- */
 
 /* Gradient at given inputs into r->g. */
 static void at_point(const grad_case *c, const double *x0, const double *x1, grad_run *r) {

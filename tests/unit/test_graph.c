@@ -30,10 +30,12 @@ static void expect_shape(const oai_builder *b, oai_value v, int32_t rank, const 
 }
 #define EXPECT(b, v, ...) expect_shape(b, v, sizeof OAI_SHAPE(__VA_ARGS__) / 8, OAI_SHAPE(__VA_ARGS__))
 
-static oai_value tensor(oai_builder *b, int32_t rank, const int64_t *shape) { return oai_input(b, "t", F32, rank, shape); }
+static oai_value tensor(oai_builder *b, int32_t rank, const int64_t *shape) {
+    return oai_input(b, "t", F32, rank, shape);
+}
 #define TENSOR(b, ...) tensor(b, sizeof OAI_SHAPE(__VA_ARGS__) / 8, OAI_SHAPE(__VA_ARGS__))
 
-/* ---- shapes -------------------------------------------------------------------------------------------------------- */
+/* ---- shapes ------------------------------------------------------------------------------------------------ */
 
 static void test_shapes(void **state) {
     (void)state;
@@ -109,18 +111,38 @@ static void test_bad_nodes_are_named(void **state) {
     static const struct {
         bad_fn emit;
         const char *text; /* part of the message */
-    } cases[] = {
-        {bad_add, "[5] do not broadcast"}, {bad_dtype, "expected dtype F32, found F64"},
-        {bad_integer, "expected dtype F32 or F64"}, {bad_value, "no value 4711"}, {bad_op, "operation 99"},
-        {bad_inputs, "expected 2 to 2 inputs, found 1"}, {bad_conv, "[4, 5, 3, 3]"}, {bad_stride, "stride (i0)"},
-        {bad_kernel, "the window spans 30"}, {bad_bias, "expected [4], found [3]"}, {bad_pool_pad, "pad (i4)"},
-        {bad_axes, "axes (i0)"}, {bad_no_axes, "axes (i0)"}, {bad_matmul, "inner extents"},
-        {bad_vector, "expected matrices"}, {bad_softmax, "axis (i0)"}, {bad_reshape, "does not reshape"},
-        {bad_reshape_zero, "extent 0"}, {bad_rank, "rank (i0)"}, {bad_negative_rank, "rank (i0)"},
-        {bad_transpose, "axis 1 occurs twice"}, {bad_concat, "[2, 3, 9, 7]"}, {bad_slice, "length (i2)"},
-        {bad_slice_empty, "length (i2)"}, {bad_pad, "before (i1)"}, {bad_huge, "2^48"},
-        {bad_broadcast, "does not broadcast to"}, {bad_gather, "expected dtype I32"}, {bad_eps, "eps (f0)"},
-        {bad_nan_eps, "eps (f0)"}, {bad_cosine, "cosine: extents 3 and 4"}, {bad_normalize, "normalize: axis 7"}};
+    } cases[] = {{bad_add, "[5] do not broadcast"},
+                 {bad_dtype, "expected dtype F32, found F64"},
+                 {bad_integer, "expected dtype F32 or F64"},
+                 {bad_value, "no value 4711"},
+                 {bad_op, "operation 99"},
+                 {bad_inputs, "expected 2 to 2 inputs, found 1"},
+                 {bad_conv, "[4, 5, 3, 3]"},
+                 {bad_stride, "stride (i0)"},
+                 {bad_kernel, "the window spans 30"},
+                 {bad_bias, "expected [4], found [3]"},
+                 {bad_pool_pad, "pad (i4)"},
+                 {bad_axes, "axes (i0)"},
+                 {bad_no_axes, "axes (i0)"},
+                 {bad_matmul, "inner extents"},
+                 {bad_vector, "expected matrices"},
+                 {bad_softmax, "axis (i0)"},
+                 {bad_reshape, "does not reshape"},
+                 {bad_reshape_zero, "extent 0"},
+                 {bad_rank, "rank (i0)"},
+                 {bad_negative_rank, "rank (i0)"},
+                 {bad_transpose, "axis 1 occurs twice"},
+                 {bad_concat, "[2, 3, 9, 7]"},
+                 {bad_slice, "length (i2)"},
+                 {bad_slice_empty, "length (i2)"},
+                 {bad_pad, "before (i1)"},
+                 {bad_huge, "2^48"},
+                 {bad_broadcast, "does not broadcast to"},
+                 {bad_gather, "expected dtype I32"},
+                 {bad_eps, "eps (f0)"},
+                 {bad_nan_eps, "eps (f0)"},
+                 {bad_cosine, "cosine: extents 3 and 4"},
+                 {bad_normalize, "normalize: axis 7"}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         oai_builder *b = new_builder();
         oai_value x = TENSOR(b, 2, 3, 9, 8);
@@ -129,7 +151,8 @@ static void test_bad_nodes_are_named(void **state) {
         assert_int_not_equal(oai_builder_status(b), OASSL_STATUS_OK);
         const char *text = oassl_last_error();
         if (!strstr(text, cases[k].text)) fail_msg("case %zu: '%s' is not in '%s'", k, cases[k].text, text);
-        if (cases[k].emit != bad_cosine && cases[k].emit != bad_normalize) assert_non_null(strstr(text, "(tower.layer3)"));
+        if (cases[k].emit != bad_cosine && cases[k].emit != bad_normalize)
+            assert_non_null(strstr(text, "(tower.layer3)"));
         oai_builder_destroy(b);
     }
 }
@@ -159,7 +182,8 @@ static void test_first_failure_sticks(void **state) {
     oai_builder_destroy(b);
 }
 
-/* ---- finishing ------------------------------------------------------------------------------------------------------- */
+/* ---- finishing
+ * ------------------------------------------------------------------------------------------------------- */
 
 static oassl_graph *finish(oai_builder *b) {
     oassl_graph *graph;
@@ -172,7 +196,8 @@ static oassl_graph *sample(int variant) {
     oai_builder *b = new_builder();
     oai_scope(b, variant == 1 ? "other" : "net");
     oai_value x = oai_input(b, "x", F32, 2, OAI_SHAPE(3, variant == 2 ? 5 : 4));
-    oai_value w = oai_param(b, "w", F32, 2, OAI_SHAPE(6, variant == 2 ? 5 : 4)), v = oai_param(b, "v", F32, 1, OAI_SHAPE(6));
+    oai_value w = oai_param(b, "w", F32, 2, OAI_SHAPE(6, variant == 2 ? 5 : 4)),
+              v = oai_param(b, "v", F32, 1, OAI_SHAPE(6));
     oai_value h = oai_linear(b, x, w, NONE);
     h = oai_layer_norm(b, h, v, v, variant == 3 ? 1e-6 : 1e-5);
     h = oai_mul(b, h, oai_scalar(b, F32, variant == 4 ? 3 : 2));
@@ -259,7 +284,8 @@ static void test_large_graphs_are_fast(void **state) {
     oai_builder_destroy(b);
 }
 
-/* ---- folding --------------------------------------------------------------------------------------------------------- */
+/* ---- folding
+ * --------------------------------------------------------------------------------------------------------- */
 
 static uint32_t count_ops(const oassl_graph *graph, uint32_t op) {
     uint32_t n = 0;
@@ -290,21 +316,35 @@ static void test_batch_norm_folds(void **state) {
     oai_builder_destroy(b);
 }
 
-/* ---- hostile graphs -------------------------------------------------------------------------------------------------- */
+/* ---- hostile graphs
+ * -------------------------------------------------------------------------------------------------- */
 
 /* The block oai_graph_copy made, as bytes: header, then arrays. */
 static void test_corrupted_graphs_never_crash(void **state) {
     (void)state;
     oassl_graph *good = sample(0);
     oai_rng rng = oai_rng_stream(3, 1);
-    static const uint64_t values[] = {0, 1, 2, 7, 63, 255, 0x7fffffff, 0x80000000u, 0xffffffffu, (uint64_t)1 << 47,
-                                      (uint64_t)1 << 62, INT64_MAX, (uint64_t)INT64_MIN, UINT64_MAX};
+    static const uint64_t values[] = {0,
+                                      1,
+                                      2,
+                                      7,
+                                      63,
+                                      255,
+                                      0x7fffffff,
+                                      0x80000000u,
+                                      0xffffffffu,
+                                      (uint64_t)1 << 47,
+                                      (uint64_t)1 << 62,
+                                      INT64_MAX,
+                                      (uint64_t)INT64_MIN,
+                                      UINT64_MAX};
     uint32_t refused = 0;
     for (int k = 0; k < 60000; k++) {
         oassl_graph *g;
         assert_int_equal(oai_graph_copy(host, good, &g), OASSL_STATUS_OK);
         for (uint32_t n = 1 + oai_rng_below(&rng, 3); n > 0; n--) {
-            uint64_t value = oai_rng_below(&rng, 3) ? values[oai_rng_below(&rng, sizeof values / 8)] : oai_rng_u64(&rng);
+            uint64_t value =
+                oai_rng_below(&rng, 3) ? values[oai_rng_below(&rng, sizeof values / 8)] : oai_rng_u64(&rng);
             void *at;
             size_t bytes;
             switch (oai_rng_below(&rng, 4)) {
@@ -313,7 +353,8 @@ static void test_corrupted_graphs_never_crash(void **state) {
             case 2: at = (void *)&g->operands[oai_rng_below(&rng, g->n_operands)], bytes = 4; break;
             default: at = (void *)&g->outputs[oai_rng_below(&rng, g->n_outputs)], bytes = 4; break;
             }
-            size_t field = oai_rng_below(&rng, (uint32_t)bytes / 4) * 4, width = field % 8 == 0 && bytes - field >= 8 ? 8 : 4;
+            size_t field = oai_rng_below(&rng, (uint32_t)bytes / 4) * 4,
+                   width = field % 8 == 0 && bytes - field >= 8 ? 8 : 4;
             memcpy((char *)at + field, &value, width);
         }
         refused += oai_graph_verify(g) != OASSL_STATUS_OK;
@@ -384,7 +425,8 @@ static void test_each_field_is_checked(void **state) {
     oai_graph_destroy(host, good);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------------ */
+/* ---- memory
+ * ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct faulty {
     int64_t left, n_live;

@@ -15,8 +15,8 @@
 static const struct {
     const char *name;
     int level;
-} layers[] = {{"base", 0}, {"graph", 1}, {"runtime", 2}, {"dsp", 3},      {"text", 3}, {"model", 3},
-              {"loss", 3}, {"metric", 3}, {"data", 3},   {"localize", 4}, {"train", 5}, {"api", 6}};
+} layers[] = {{"base", 0}, {"graph", 1},  {"runtime", 2}, {"dsp", 3},      {"text", 3},  {"model", 3},
+              {"loss", 3}, {"metric", 3}, {"data", 3},    {"localize", 4}, {"train", 5}, {"api", 6}};
 
 static int level_of(const char *path, size_t bytes) {
     for (size_t k = 0; k < sizeof layers / sizeof *layers; k++)
