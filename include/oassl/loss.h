@@ -52,7 +52,8 @@ enum {
 };
 /* EQ8: equation 8 as printed, without a base loss (lambda_base is taken as 0). */
 enum { OASSL_LOSS_PRESET_DEFAULT = 0, OASSL_LOSS_PRESET_EQ8 = 1 };
-/* Which pictures j are soft negatives of reference i: those with Sim(l_j, r_i) <= tau, or with Sim(r_j, r_i) <= tau. */
+/* Which pictures j are soft negatives of reference i: those with Sim(l_j, r_i) <= tau, or with Sim(r_j, r_i) <= tau.
+ */
 enum { OASSL_OCA_VISUAL_REF = 0, OASSL_OCA_REF_REF = 1 };
 /* Interpretation A: points with a cost of intensity and place; B: the maps are the masses. */
 enum { OASSL_ORI_INTENSITY_COST = 0, OASSL_ORI_MASS = 1 };
@@ -94,21 +95,21 @@ typedef struct oassl_loss_options {
     int32_t ori_squared;            /* 1: squared intensity and spatial terms */
     uint32_t ori_iterations;        /* at most [100] */
     uint32_t reserved;
-    double ori_epsilon;             /* entropy weight [0.1] */
-    double ori_stop;                /* stop when the potentials change less in sum [0.1]; negative = never */
-    double ori_spatial_weight;      /* of the spatial term [1]; negative = none */
+    double ori_epsilon;        /* entropy weight [0.1] */
+    double ori_stop;           /* stop when the potentials change less in sum [0.1]; negative = never */
+    double ori_spatial_weight; /* of the spatial term [1]; negative = none */
 } oassl_loss_options;
 
-#define OASSL_LOSS_OPTIONS_INIT \
-    {sizeof(oassl_loss_options), .lambda_base = 1.0, .lambda_oca = 1.0, .lambda_ori = 0.1}
+#define OASSL_LOSS_OPTIONS_INIT                                                                                       \
+    { sizeof(oassl_loss_options), .lambda_base = 1.0, .lambda_oca = 1.0, .lambda_ori = 0.1 }
 
 typedef struct oassl_loss_shape {
     uint32_t struct_size;
-    int32_t dtype;          /* OASSL_DTYPE_F32 or OASSL_DTYPE_F64 */
-    int64_t batch;          /* B >= 1 */
-    int64_t channels;       /* d; 0 for the _MAPS kinds */
-    int64_t height, width;  /* h, w */
-    int64_t n_foreground;   /* K >= 1, the same for every sample; 0 for kinds without captions */
+    int32_t dtype;         /* OASSL_DTYPE_F32 or OASSL_DTYPE_F64 */
+    int64_t batch;         /* B >= 1 */
+    int64_t channels;      /* d; 0 for the _MAPS kinds */
+    int64_t height, width; /* h, w */
+    int64_t n_foreground;  /* K >= 1, the same for every sample; 0 for kinds without captions */
 } oassl_loss_shape;
 
 /* Views named by role; those a kind does not use are NULL.  Strides may be any non-negative ones. */

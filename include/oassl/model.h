@@ -1,8 +1,8 @@
 /* Models: networks with their weights, from a safetensors file or freshly initialised.
  *
- *   OASSL_MODEL_PAIR        the OA-SSL / LVS pair: a picture trunk `imgnet.*`, a sound trunk `audnet.*` (ResNet-18) and
- *                           the caption projection `text_proj.*`
- *   OASSL_MODEL_CLASSIFIER  one picture trunk with `fc.*`, torchvision's ResNet-18 names: pre-trains a pair's imgnet
+ *   OASSL_MODEL_PAIR        the OA-SSL / LVS pair: a picture trunk `imgnet.*`, a sound trunk `audnet.*` (ResNet-18)
+ * and the caption projection `text_proj.*` OASSL_MODEL_CLASSIFIER  one picture trunk with `fc.*`, torchvision's
+ * ResNet-18 names: pre-trains a pair's imgnet
  *
  * Published checkpoints converted to safetensors load as they are: the wrappers `model.`, `state_dict.`,
  * `model_state_dict.` and `module.` are removed; LVS files with their three stems are recognised.
@@ -41,10 +41,11 @@ typedef struct oassl_model_options {
     int32_t text_dim;       /* width of caption features; negative = no text_proj [768] */
     uint32_t n_classes;     /* of a classifier, required there */
     uint32_t reserved;
-    uint64_t seed;          /* of the initialisation */
+    uint64_t seed; /* of the initialisation */
 } oassl_model_options;
 
-#define OASSL_MODEL_OPTIONS_INIT {sizeof(oassl_model_options)}
+#define OASSL_MODEL_OPTIONS_INIT                                                                                      \
+    { sizeof(oassl_model_options) }
 
 /* Fresh weights (models.md 2): the same seed gives the same model everywhere.  `options` may be NULL. */
 OASSL_API oassl_status oassl_model_create(oassl_context *context, const oassl_model_options *options,
@@ -62,15 +63,15 @@ OASSL_API oassl_status oassl_model_save(const oassl_model *model, const char *pa
 
 typedef struct oassl_model_info {
     uint32_t struct_size;
-    int32_t kind;             /* OASSL_MODEL_* */
+    int32_t kind; /* OASSL_MODEL_* */
     uint32_t base_width;
     uint32_t visual_stride, audio_stride;
-    uint32_t channels;        /* d, of picture, sound and projected caption features */
-    uint32_t text_dim;        /* 0 = no text_proj */
-    uint32_t n_classes;       /* classifier */
+    uint32_t channels;  /* d, of picture, sound and projected caption features */
+    uint32_t text_dim;  /* 0 = no text_proj */
+    uint32_t n_classes; /* classifier */
     uint32_t n_tensors;
     uint32_t reserved;
-    uint64_t n_parameters;    /* learned scalars */
+    uint64_t n_parameters; /* learned scalars */
 } oassl_model_info;
 
 /* `out_info->struct_size` set by the caller. */

@@ -53,15 +53,16 @@ oai_value oai_loss_ori_emit(oai_builder *b, const oassl_loss_options *o, oai_val
     int64_t batch = oai_dim(b, maps, 0), n_maps = oai_dim(b, maps, 1);
     int64_t height = oai_dim(b, maps, 2), width = oai_dim(b, maps, 3);
     if (n_maps > MAX_MAPS)
-        return oai_builder_fail(b, OASSL_STATUS_UNSUPPORTED, "ORI of %lld maps a sample: at most %d", (long long)n_maps,
-                                MAX_MAPS);
+        return oai_builder_fail(b, OASSL_STATUS_UNSUPPORTED, "ORI of %lld maps a sample: at most %d",
+                                (long long)n_maps, MAX_MAPS);
     oai_scope(b, "ori");
     maps = transformed(b, o->ori_transform, oai_reshape(b, maps, 3, OAI_SHAPE(batch, n_maps, height * width)));
     oai_value source = pair_rows(b, maps, batch, n_maps, 0);
     oai_value target = oai_affine(b, pair_rows(b, maps, batch, n_maps, 1), -1.0, 1.0);
-    oassl_node_attrs attrs = {.i = {height, width, o->ori_iterations, o->ori_cost, o->ori_coordinates, o->ori_squared,
-                                    o->ori_gradient},
-                              .f = {o->ori_epsilon, o->ori_stop < 0 ? 0 : o->ori_stop, o->ori_spatial_weight < 0 ? 0 : o->ori_spatial_weight}};
+    oassl_node_attrs attrs = {
+        .i = {height, width, o->ori_iterations, o->ori_cost, o->ori_coordinates, o->ori_squared, o->ori_gradient},
+        .f = {o->ori_epsilon, o->ori_stop < 0 ? 0 : o->ori_stop,
+              o->ori_spatial_weight < 0 ? 0 : o->ori_spatial_weight}};
     oai_value distances = oai_node(b, OASSL_OP_SINKHORN, (const oai_value[]){source, target}, 2, &attrs);
     if (o->allow_empty_background)
         distances = oai_mul(b, distances, pair_weights(b, background_weight, batch, n_maps));

@@ -53,13 +53,14 @@ static oassl_status check_numbers(const oassl_loss_options *o) {
                    {"ori_spatial_weight", o->ori_spatial_weight, -HUGE_VAL, 0}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         double value = numbers[i].value;
-        if (isfinite(value) && value >= numbers[i].least && !(numbers[i].strict && value == numbers[i].least)) continue;
+        if (isfinite(value) && value >= numbers[i].least && !(numbers[i].strict && value == numbers[i].least))
+            continue;
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "loss option '%s': expected a number %s %g, found %g",
                         numbers[i].name, numbers[i].strict ? "above" : "of at least", numbers[i].least, value);
     }
     if (o->ori_iterations > 10000)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "loss option 'ori_iterations': expected at most 10000, found %u",
-                        o->ori_iterations);
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
+                        "loss option 'ori_iterations': expected at most 10000, found %u", o->ori_iterations);
     return OASSL_STATUS_OK;
 }
 
@@ -82,7 +83,8 @@ oassl_status oai_loss_options_resolve(const oassl_loss_options *options, oassl_l
     if (o.ori_iterations == 0) o.ori_iterations = 100;
     OAI_TRY(check_numbers(&o));
     if (o.kind == OASSL_LOSS_OASSL && o.lambda_base == 0 && o.lambda_oca == 0 && o.lambda_ori == 0)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "loss options: all of lambda_base, lambda_oca, lambda_ori are 0");
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
+                        "loss options: all of lambda_base, lambda_oca, lambda_ori are 0");
     *out = o;
     return OASSL_STATUS_OK;
 }
@@ -125,10 +127,12 @@ static oai_loss_parts emit_from_maps(oai_builder *b, const oassl_loss_options *o
 oai_loss_parts oai_loss_emit(oai_builder *b, const oassl_loss_options *o, const oai_loss_inputs *inputs) {
     oai_loss_inputs in = *inputs;
     oai_loss_parts parts = {OAI_NO_VALUE, OAI_NO_VALUE, OAI_NO_VALUE, OAI_NO_VALUE, OAI_NO_VALUE, OAI_NO_VALUE};
-    oai_value first = o->kind == OASSL_LOSS_LVS_MAPS ? in.similarity : o->kind == OASSL_LOSS_ORI_MAPS ? in.maps : in.visual;
+    oai_value first = o->kind == OASSL_LOSS_LVS_MAPS   ? in.similarity
+                      : o->kind == OASSL_LOSS_ORI_MAPS ? in.maps
+                                                       : in.visual;
     if (oai_dim(b, first, 0) > OAI_LOSS_MAX_BATCH) {
-        oai_builder_fail(b, OASSL_STATUS_UNSUPPORTED, "loss: a batch of %lld, at most %d", (long long)oai_dim(b, first, 0),
-                         OAI_LOSS_MAX_BATCH);
+        oai_builder_fail(b, OASSL_STATUS_UNSUPPORTED, "loss: a batch of %lld, at most %d",
+                         (long long)oai_dim(b, first, 0), OAI_LOSS_MAX_BATCH);
         return parts;
     }
     if (o->kind == OASSL_LOSS_LVS_MAPS || o->kind == OASSL_LOSS_ORI_MAPS) return emit_from_maps(b, o, &in);
@@ -143,11 +147,12 @@ oai_loss_parts oai_loss_emit(oai_builder *b, const oassl_loss_options *o, const 
     return parts;
 }
 
-oai_loss_parts oai_loss_oassl_emit(oai_builder *b, const oassl_loss_options *options, oai_value visual, oai_value audio,
-                                   oai_value foreground, oai_value background, oai_value background_weight) {
+oai_loss_parts oai_loss_oassl_emit(oai_builder *b, const oassl_loss_options *options, oai_value visual,
+                                   oai_value audio, oai_value foreground, oai_value background,
+                                   oai_value background_weight) {
     oassl_loss_options o = *options;
-    oai_loss_inputs in = {visual, audio, foreground, background, background_weight, OAI_NO_VALUE, OAI_NO_VALUE,
-                          OAI_NO_VALUE};
+    oai_loss_inputs in = {visual,       audio,        foreground,  background, background_weight,
+                          OAI_NO_VALUE, OAI_NO_VALUE, OAI_NO_VALUE};
     o.kind = OASSL_LOSS_OASSL;
     return oai_loss_emit(b, &o, &in);
 }

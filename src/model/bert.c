@@ -40,12 +40,9 @@ oassl_status oai_bert_config_check(const oai_bert_config *c, const char *source)
     const struct {
         const char *name;
         int64_t value;
-    } fields[] = {{"vocab_size", c->vocab_size},
-                  {"hidden_size", c->width},
-                  {"num_hidden_layers", c->n_layers},
-                  {"num_attention_heads", c->n_heads},
-                  {"intermediate_size", c->ffn_width},
-                  {"max_position_embeddings", c->max_positions},
+    } fields[] = {{"vocab_size", c->vocab_size},       {"hidden_size", c->width},
+                  {"num_hidden_layers", c->n_layers},  {"num_attention_heads", c->n_heads},
+                  {"intermediate_size", c->ffn_width}, {"max_position_embeddings", c->max_positions},
                   {"type_vocab_size", c->n_types}};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (fields[i].value < 1)
@@ -70,13 +67,13 @@ oassl_status oai_bert_config_read(const oai_host *host, const char *path, oai_be
 }
 
 oassl_status oai_bert_config_write(const oai_host *host, const char *path, const oai_bert_config *c) {
-    json_t *object = json_pack(
-        "{s:[s], s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:i}", "architectures", "BertModel", "model_type",
-        "bert", "hidden_act", "gelu", "position_embedding_type", "absolute", "vocab_size", (json_int_t)c->vocab_size,
-        "hidden_size", (json_int_t)c->width, "num_hidden_layers", (json_int_t)c->n_layers, "num_attention_heads",
-        (json_int_t)c->n_heads, "intermediate_size", (json_int_t)c->ffn_width, "max_position_embeddings",
-        (json_int_t)c->max_positions, "type_vocab_size", (json_int_t)c->n_types, "layer_norm_eps", c->eps,
-        "pad_token_id", 0);
+    json_t *object =
+        json_pack("{s:[s], s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:i}", "architectures", "BertModel",
+                  "model_type", "bert", "hidden_act", "gelu", "position_embedding_type", "absolute", "vocab_size",
+                  (json_int_t)c->vocab_size, "hidden_size", (json_int_t)c->width, "num_hidden_layers",
+                  (json_int_t)c->n_layers, "num_attention_heads", (json_int_t)c->n_heads, "intermediate_size",
+                  (json_int_t)c->ffn_width, "max_position_embeddings", (json_int_t)c->max_positions, "type_vocab_size",
+                  (json_int_t)c->n_types, "layer_norm_eps", c->eps, "pad_token_id", 0);
     if (!object) return oai_no_memory(1024, path);
     oassl_status status = oai_json_save(host, path, object);
     json_decref(object);
@@ -103,7 +100,8 @@ static oai_value embeddings(oai_emitter *e, const oai_bert_config *c, oai_value 
     int64_t length = oai_dim(b, ids, 1), width = c->width;
     oai_init init = oai_init_normal(0, 0.02);
     oai_value words = oai_weight(e, init, 2, OAI_SHAPE(c->vocab_size, width), "embeddings.word_embeddings.weight");
-    oai_value places = oai_weight(e, init, 2, OAI_SHAPE(c->max_positions, width), "embeddings.position_embeddings.weight");
+    oai_value places =
+        oai_weight(e, init, 2, OAI_SHAPE(c->max_positions, width), "embeddings.position_embeddings.weight");
     oai_value types = oai_weight(e, init, 2, OAI_SHAPE(c->n_types, width), "embeddings.token_type_embeddings.weight");
     oai_value at = oai_add(b, oai_slice(b, places, 0, 0, length), oai_slice(b, types, 0, 0, 1));
     return layer_norm(e, c, oai_add(b, oai_gather(b, words, ids), at), "embeddings.LayerNorm");
@@ -201,7 +199,8 @@ static oassl_status read_all(const oai_store *store, const oai_weights *file) {
         const oai_store_tensor *tensor = oai_store_at(store, i);
         char name[256];
         if (!stored_name(file, tensor->name, name, sizeof name))
-            return oai_fail(OASSL_STATUS_NOT_FOUND, "%s: tensor '%s' is missing", oai_weights_path(file), tensor->name);
+            return oai_fail(OASSL_STATUS_NOT_FOUND, "%s: tensor '%s' is missing", oai_weights_path(file),
+                            tensor->name);
         OAI_TRY(oai_weights_read(file, name, tensor->rank, tensor->shape, tensor->data));
     }
     return OASSL_STATUS_OK;
@@ -215,7 +214,8 @@ static void warn_unknown(const oai_host *host, const oai_store *store, const oai
         if (strncmp(name, "bert.", 5) == 0) name += 5;
         const char *tail = strstr(name, "LayerNorm.");
         if (tail && (strcmp(tail, "LayerNorm.gamma") == 0 || strcmp(tail, "LayerNorm.beta") == 0)) continue;
-        if (oai_weights_ignorable(tensor) || strncmp(name, "pooler.", 7) == 0 || strncmp(name, "cls.", 4) == 0) continue;
+        if (oai_weights_ignorable(tensor) || strncmp(name, "pooler.", 7) == 0 || strncmp(name, "cls.", 4) == 0)
+            continue;
         if (oai_store_find(store, name)) continue;
         oai_log(host, OAI_LOG_WARN, "%s: tensor '%s' is not part of this BERT encoder", oai_weights_path(file),
                 tensor->name);

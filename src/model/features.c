@@ -87,8 +87,8 @@ void oai_features_destroy(oai_features *features) {
 
 static oassl_status check_size(int64_t n, int64_t height, int64_t width, const char *what) {
     if (n >= 1 && n <= 65536 && height >= 1 && height <= 65536 && width >= 1 && width <= 65536) return OASSL_STATUS_OK;
-    return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%s: %lld of %lld x %lld; each must be 1..65536", what, (long long)n,
-                    (long long)height, (long long)width);
+    return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%s: %lld of %lld x %lld; each must be 1..65536", what,
+                    (long long)n, (long long)height, (long long)width);
 }
 
 oassl_status oai_features_visual(oai_features *features, int64_t n, int64_t height, int64_t width,

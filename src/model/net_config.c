@@ -40,10 +40,12 @@ oassl_status oai_net_config_check(const oai_net_config *c) {
     }
     OAI_TRY(check_trunk("audio", &c->audio));
     if (c->audio.width != c->visual.width)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "visual and audio trunk must be equally wide, found %lld and %lld",
-                        (long long)c->visual.width, (long long)c->audio.width);
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
+                        "visual and audio trunk must be equally wide, found %lld and %lld", (long long)c->visual.width,
+                        (long long)c->audio.width);
     if (c->text_dim < 0 || c->text_dim > 65536)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "text_dim must be 0..65536, found %lld", (long long)c->text_dim);
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "text_dim must be 0..65536, found %lld",
+                        (long long)c->text_dim);
     return OASSL_STATUS_OK;
 }
 
@@ -87,8 +89,8 @@ static oassl_status trunk_from_json(const json_t *object, const char *key, oai_r
     c->layer4_stride = (int32_t)stride;
     for (c->stem = 0; c->stem < 3; c->stem++)
         if (strcmp(text, stem_names[c->stem]) == 0) return OASSL_STATUS_OK;
-    return oai_fail(OASSL_STATUS_FORMAT, "%s.stem: expected \"conv1\", \"conv1_a\" or \"conv1_flow\", found \"%s\"", key,
-                    text);
+    return oai_fail(OASSL_STATUS_FORMAT, "%s.stem: expected \"conv1\", \"conv1_a\" or \"conv1_flow\", found \"%s\"",
+                    key, text);
 }
 
 static oassl_status config_from_json(const json_t *object, oai_net_config *c) {
@@ -120,11 +122,14 @@ oassl_status oai_net_config_from_json(const char *text, const char *source, oai_
 
 /* ---- published checkpoints ----------------------------------------------------------------------------------- */
 
-static oassl_status find_matrix(const oai_weights *file, const char *name, int32_t rank, const oai_stored_tensor **out) {
+static oassl_status find_matrix(const oai_weights *file, const char *name, int32_t rank,
+                                const oai_stored_tensor **out) {
     *out = oai_weights_find(file, name);
     if (!*out)
-        return oai_fail(OASSL_STATUS_NOT_FOUND, "%s: tensor '%s' is missing: neither a pair (imgnet.*, audnet.*) nor a "
-                        "ResNet-18", oai_weights_path(file), name);
+        return oai_fail(OASSL_STATUS_NOT_FOUND,
+                        "%s: tensor '%s' is missing: neither a pair (imgnet.*, audnet.*) nor a "
+                        "ResNet-18",
+                        oai_weights_path(file), name);
     if ((*out)->rank != rank)
         return oai_fail(OASSL_STATUS_SHAPE_MISMATCH, "%s: tensor '%s': expected %d dimensions, found %s",
                         oai_weights_path(file), name, rank, oai_shape_to_text((*out)->rank, (*out)->shape).text);
@@ -159,5 +164,6 @@ oassl_status oai_net_config_from_file(const oai_weights *file, oai_net_config *o
         if (projection && projection->rank == 2) out->text_dim = projection->shape[1];
     }
     oassl_status status = oai_net_config_check(out);
-    return status == OASSL_STATUS_OK ? status : oai_fail_within(OASSL_STATUS_SHAPE_MISMATCH, "%s", oai_weights_path(file));
+    return status == OASSL_STATUS_OK ? status
+                                     : oai_fail_within(OASSL_STATUS_SHAPE_MISMATCH, "%s", oai_weights_path(file));
 }

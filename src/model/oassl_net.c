@@ -3,7 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-static const char *visual_prefix(const oai_net_config *config) { return config->kind == OAI_NET_PAIR ? "imgnet." : ""; }
+static const char *visual_prefix(const oai_net_config *config) {
+    return config->kind == OAI_NET_PAIR ? "imgnet." : "";
+}
 
 oai_value oai_net_visual(oai_emitter *emitter, const oai_net_config *config, oai_value pictures) {
     return oai_resnet18_emit(emitter, &config->visual, visual_prefix(config), pictures);
@@ -133,8 +135,10 @@ oassl_status oai_net_initialize_from(oai_store *store, const oai_net_config *con
         found = true;
     }
     if (status == OASSL_STATUS_OK && !found)
-        status = oai_fail(OASSL_STATUS_NOT_FOUND, "%s: expected tensors of a ResNet-18 (conv1.weight, ...) or of a pair "
-                          "(imgnet.*, audnet.*, text_proj.*), found none", path);
+        status = oai_fail(OASSL_STATUS_NOT_FOUND,
+                          "%s: expected tensors of a ResNet-18 (conv1.weight, ...) or of a pair "
+                          "(imgnet.*, audnet.*, text_proj.*), found none",
+                          path);
     oai_weights_close(file);
     return status;
 }

@@ -14,11 +14,11 @@
 enum { OAI_NET_PAIR = 1, OAI_NET_CLASSIFIER = 2 };
 
 typedef struct oai_net_config {
-    int32_t kind;             /* OAI_NET_* */
+    int32_t kind; /* OAI_NET_* */
     oai_resnet_config visual;
-    oai_resnet_config audio;  /* pair; the same width as visual */
-    int64_t text_dim;         /* pair: width of the caption features; 0 = no text_proj */
-    int64_t n_classes;        /* classifier */
+    oai_resnet_config audio; /* pair; the same width as visual */
+    int64_t text_dim;        /* pair: width of the caption features; 0 = no text_proj */
+    int64_t n_classes;       /* classifier */
 } oai_net_config;
 
 /* 3 and 1 channels, width 64, output stride 32, text_dim 768. */
@@ -45,8 +45,8 @@ oai_value oai_net_classify(oai_emitter *emitter, const oai_net_config *config, o
 
 /* A store with every tensor of the network, zeroed, with OAI_CONFIG_KEY set. */
 oassl_status oai_net_store_create(const oai_host *host, const oai_net_config *config, oai_store **out_store);
-/* Configuration and weights of a file.  `metadata_keys`: see oai_store_take_metadata; may be NULL.  The layer4 strides,
- * when not 0, are for files without OAI_CONFIG_KEY: shapes do not tell them. */
+/* Configuration and weights of a file.  `metadata_keys`: see oai_store_take_metadata; may be NULL.  The layer4
+ * strides, when not 0, are for files without OAI_CONFIG_KEY: shapes do not tell them. */
 oassl_status oai_net_load(const oai_host *host, const char *path, const char *const *metadata_keys,
                           int32_t visual_layer4_stride, int32_t audio_layer4_stride, oai_net_config *out_config,
                           oai_store **out_store);

@@ -36,8 +36,8 @@ const oai_net_param *oai_emitter_find(const oai_emitter *emitter, const char *na
 static oai_net_param *append(oai_emitter *emitter, const char *name) {
     if (emitter->n_params == emitter->capacity) {
         uint32_t capacity = emitter->capacity ? 2 * emitter->capacity : 64;
-        oai_net_param *grown = oai_grow(emitter->host, emitter->params, emitter->n_params * sizeof *grown,
-                                        capacity * sizeof *grown);
+        oai_net_param *grown =
+            oai_grow(emitter->host, emitter->params, emitter->n_params * sizeof *grown, capacity * sizeof *grown);
         if (!grown) {
             oai_builder_fail(emitter->builder, OASSL_STATUS_OUT_OF_MEMORY, "out of memory for the parameter table");
             return NULL;
@@ -78,7 +78,8 @@ static oai_net_param *declare(oai_emitter *emitter, oai_init init, int32_t role,
     return param;
 }
 
-oai_value oai_weight(oai_emitter *emitter, oai_init init, int32_t rank, const int64_t *shape, const char *format, ...) {
+oai_value oai_weight(oai_emitter *emitter, oai_init init, int32_t rank, const int64_t *shape, const char *format,
+                     ...) {
     char name[256];
     va_list args;
     va_start(args, format);

@@ -1,7 +1,8 @@
 /* Parameters of networks: declared while a network is emitted, kept by name in a store.
  *
- * A network is a function that adds nodes to emitter->builder and asks oai_weight() for its tensors by their checkpoint
- * names.  The emitter remembers every tensor asked for, so one emission gives graph and parameter table alike.
+ * A network is a function that adds nodes to emitter->builder and asks oai_weight() for its tensors by their
+ * checkpoint names.  The emitter remembers every tensor asked for, so one emission gives graph and parameter table
+ * alike.
  *
  *   inference: tensors are PARAM values, given once at plan creation; BN uses its running statistics
  *   training:  tensors are INPUT values, bound to the trainer's memory; BN in train mode yields new running statistics
@@ -41,8 +42,8 @@ typedef struct oai_net_param {
     int32_t rank;
     int64_t shape[OASSL_MAX_RANK];
     oai_init init;
-    int32_t role;        /* OAI_ROLE_* */
-    bool frozen;         /* gets no gradient */
+    int32_t role; /* OAI_ROLE_* */
+    bool frozen;  /* gets no gradient */
     oai_value value;
     oai_value gradient;  /* after oai_emitter_gradients(); OAI_NO_VALUE for frozen and unused weights and for state */
     oai_value new_state; /* of state updated by this graph, else OAI_NO_VALUE */
@@ -51,11 +52,11 @@ typedef struct oai_net_param {
 typedef struct oai_emitter {
     oai_builder *builder;
     const oai_host *host;
-    bool training;   /* the mode, fixed */
-    int32_t dtype;   /* OASSL_DTYPE_F32; F64 for gradient checks */
+    bool training; /* the mode, fixed */
+    int32_t dtype; /* OASSL_DTYPE_F32; F64 for gradient checks */
     /* applied to tensors and BN emitted from now on: set between networks */
     bool frozen;
-    bool bn_train;   /* batch statistics (only when training) */
+    bool bn_train; /* batch statistics (only when training) */
     oai_net_param *params;
     uint32_t n_params, capacity;
     oai_strmap by_name;
@@ -94,7 +95,7 @@ oassl_status oai_store_create(const oai_host *host, const oai_net_param *params,
 void oai_store_destroy(oai_store *store); /* NULL legal */
 const oai_host *oai_store_host(const oai_store *store);
 uint32_t oai_store_count(const oai_store *store);
-const oai_store_tensor *oai_store_at(const oai_store *store, uint32_t index); /* data is writable until shared */
+const oai_store_tensor *oai_store_at(const oai_store *store, uint32_t index);     /* data is writable until shared */
 const oai_store_tensor *oai_store_find(const oai_store *store, const char *name); /* NULL if not there */
 int64_t oai_store_n_learned(const oai_store *store); /* scalars in OAI_ROLE_WEIGHT tensors */
 
@@ -102,8 +103,8 @@ int64_t oai_store_n_learned(const oai_store *store); /* scalars in OAI_ROLE_WEIG
 void oai_store_initialize(oai_store *store, uint64_t seed);
 
 /* Reads the tensors whose name begins with `prefix` from a file where they are called `file_prefix` + rest; "" and ""
- * for a whole file of the same model.  Missing tensors: NOT_FOUND naming the first and counting them; of another shape:
- * SHAPE_MISMATCH, expected and found; names of the file that nobody asks for are logged as a warning, once.
+ * for a whole file of the same model.  Missing tensors: NOT_FOUND naming the first and counting them; of another
+ * shape: SHAPE_MISMATCH, expected and found; names of the file that nobody asks for are logged as a warning, once.
  * Flags: PARTIAL, missing tensors keep their values, but at least one must be there; NO_HEAD, `prefix`fc.* is left. */
 enum { OAI_LOAD_PARTIAL = 1, OAI_LOAD_NO_HEAD = 2 };
 oassl_status oai_store_load(oai_store *store, const oai_weights *file, const char *prefix, const char *file_prefix,
@@ -116,8 +117,8 @@ const char *oai_store_metadata(const oai_store *store, const char *key);        
 /* All of the file's keys among `keys` (NULL-terminated list) into the store. */
 oassl_status oai_store_take_metadata(oai_store *store, const oai_weights *file, const char *const *keys);
 
-/* The params list of oai_plan_create() for a graph emitted by `emitter` in inference mode; PARAM values removed as dead
- * are left out.  *out_params with oai_free. */
+/* The params list of oai_plan_create() for a graph emitted by `emitter` in inference mode; PARAM values removed as
+ * dead are left out.  *out_params with oai_free. */
 oassl_status oai_store_bind(const oai_store *store, const oai_emitter *emitter, const oassl_graph *graph,
                             oassl_backend_param **out_params, uint32_t *out_n_params);
 

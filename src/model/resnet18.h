@@ -9,8 +9,8 @@ enum { OAI_STEM_CONV1 = 0, OAI_STEM_CONV1_A = 1, OAI_STEM_CONV1_FLOW = 2 };
 
 typedef struct oai_resnet_config {
     int64_t in_channels;
-    int64_t width;        /* channels of the stem and layer1; layer4 has 8 times as many. 64 = ResNet-18 */
-    int32_t stem;         /* OAI_STEM_* */
+    int64_t width;         /* channels of the stem and layer1; layer4 has 8 times as many. 64 = ResNet-18 */
+    int32_t stem;          /* OAI_STEM_* */
     int32_t layer4_stride; /* 2 -> output stride 32, 1 (LVS) -> 16 */
 } oai_resnet_config;
 

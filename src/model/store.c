@@ -42,7 +42,8 @@ oassl_status oai_store_create(const oai_host *host, const oai_net_param *params,
     store->host = host;
     oai_strmap_init(&store->by_name, host);
     store->tensors = oai_calloc(host, (size_t)n_params + 1, sizeof *store->tensors);
-    oassl_status status = store->tensors ? OASSL_STATUS_OK : oai_no_memory(n_params * sizeof *store->tensors, "weights");
+    oassl_status status =
+        store->tensors ? OASSL_STATUS_OK : oai_no_memory(n_params * sizeof *store->tensors, "weights");
     for (uint32_t i = 0; i < n_params && status == OASSL_STATUS_OK; i++) status = add_tensor(store, &params[i]);
     if (status != OASSL_STATUS_OK) {
         oai_store_destroy(store);
@@ -126,7 +127,8 @@ static bool is_spare(const char *name) {
 }
 
 /* Counts names that nobody asked for; the first goes into the warning. */
-static void warn_unknown(const oai_store *store, const oai_weights *file, const char *prefix, const char *file_prefix) {
+static void warn_unknown(const oai_store *store, const oai_weights *file, const char *prefix,
+                         const char *file_prefix) {
     const char *first = NULL;
     uint32_t n_unknown = 0;
     for (uint32_t i = 0; i < oai_weights_count(file); i++) {
@@ -139,7 +141,8 @@ static void warn_unknown(const oai_store *store, const oai_weights *file, const 
         n_unknown++;
     }
     if (n_unknown == 1)
-        oai_log(store->host, OAI_LOG_WARN, "%s: tensor '%s' is not part of this network", oai_weights_path(file), first);
+        oai_log(store->host, OAI_LOG_WARN, "%s: tensor '%s' is not part of this network", oai_weights_path(file),
+                first);
     else if (n_unknown > 1)
         oai_log(store->host, OAI_LOG_WARN, "%s: %u tensors are not part of this network, the first is '%s'",
                 oai_weights_path(file), n_unknown, first);
@@ -166,8 +169,8 @@ oassl_status oai_store_load(oai_store *store, const oai_weights *file, const cha
     if (n_missing > 0 && (!(flags & OAI_LOAD_PARTIAL) || n_read == 0)) {
         if (n_missing == 1)
             return oai_fail(OASSL_STATUS_NOT_FOUND, "%s: tensor '%s' is missing", oai_weights_path(file), missing);
-        return oai_fail(OASSL_STATUS_NOT_FOUND, "%s: tensor '%s' is missing, and %u more", oai_weights_path(file), missing,
-                        n_missing - 1);
+        return oai_fail(OASSL_STATUS_NOT_FOUND, "%s: tensor '%s' is missing, and %u more", oai_weights_path(file),
+                        missing, n_missing - 1);
     }
     warn_unknown(store, file, prefix, file_prefix);
     return OASSL_STATUS_OK;
@@ -180,8 +183,11 @@ oassl_status oai_store_save(const oai_store *store, const char *path) {
     if (!tensors || !metadata) status = oai_no_memory(store->n_tensors * sizeof *tensors, path);
     for (uint32_t i = 0; i < store->n_tensors && status == OASSL_STATUS_OK; i++) {
         const oai_store_tensor *from = &store->tensors[i];
-        tensors[i] = (oai_stored_tensor){.name = from->name, .dtype = OASSL_DTYPE_F32, .rank = from->rank,
-                                         .data = from->data, .bytes = (size_t)from->count * sizeof(float)};
+        tensors[i] = (oai_stored_tensor){.name = from->name,
+                                         .dtype = OASSL_DTYPE_F32,
+                                         .rank = from->rank,
+                                         .data = from->data,
+                                         .bytes = (size_t)from->count * sizeof(float)};
         memcpy(tensors[i].shape, from->shape, sizeof from->shape);
     }
     for (uint32_t i = 0; i < store->n_metadata && status == OASSL_STATUS_OK; i++)

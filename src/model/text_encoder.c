@@ -61,7 +61,8 @@ static oassl_status build(void *user, const int64_t key[OAI_POOL_KEY], oai_plan 
 static void hash_encoder(oai_text_encoder *encoder) {
     uint64_t hash = 0xCBF29CE484222325u;
     const oai_bert_config *c = &encoder->config;
-    const int64_t sizes[] = {c->vocab_size, c->width, c->n_layers, c->n_heads, c->ffn_width, c->max_positions, c->n_types};
+    const int64_t sizes[] = {c->vocab_size, c->width,         c->n_layers, c->n_heads,
+                             c->ffn_width,  c->max_positions, c->n_types};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) hash = (hash ^ (uint64_t)sizes[i]) * 0x100000001B3u;
     for (uint32_t i = 0; i < oai_store_count(encoder->store); i++) {
         const oai_store_tensor *tensor = oai_store_at(encoder->store, i);
@@ -131,7 +132,8 @@ static oassl_status check(const oai_text_encoder *encoder, const sequences *in) 
         int64_t length = in->lengths[i], most = encoder->config.max_positions;
         if (length < 1 || length > in->max_length || length > most)
             return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "token sequence %lld: length must be 1..%lld, found %lld",
-                            (long long)i, (long long)(in->max_length < most ? in->max_length : most), (long long)length);
+                            (long long)i, (long long)(in->max_length < most ? in->max_length : most),
+                            (long long)length);
         for (int64_t k = 0; k < length; k++) {
             int32_t id = in->ids[i * in->max_length + k];
             if (id < 0 || id >= encoder->config.vocab_size)
@@ -143,9 +145,9 @@ static oassl_status check(const oai_text_encoder *encoder, const sequences *in) 
 }
 
 typedef struct group_buffers {
-    int32_t *ids;       /* [MAX_GROUP, length] */
+    int32_t *ids;        /* [MAX_GROUP, length] */
     float *mask, *share; /* [MAX_GROUP, length] */
-    float *out;         /* [MAX_GROUP, width] */
+    float *out;          /* [MAX_GROUP, width] */
 } group_buffers;
 
 /* Sequences first..first+n-1, padded to `rows` sequences of `length` tokens; surplus rows repeat the first one. */
@@ -156,7 +158,9 @@ static void fill_group(const sequences *in, int64_t first, int64_t n, int64_t ro
             bool token = k < used;
             g->ids[row * length + k] = token ? in->ids[from * in->max_length + k] : 0;
             g->mask[row * length + k] = token ? 0.0f : -1e9f;
-            g->share[row * length + k] = in->pooling == OAI_POOLING_CLS ? (float)(k == 0) : token ? 1.0f / (float)used : 0;
+            g->share[row * length + k] = in->pooling == OAI_POOLING_CLS ? (float)(k == 0)
+                                         : token                        ? 1.0f / (float)used
+                                                                        : 0;
         }
     }
 }
@@ -180,7 +184,8 @@ oassl_status oai_text_encoder_encode(oai_text_encoder *encoder, const int32_t *i
     sequences in = {ids, lengths, n, max_length, pooling};
     OAI_TRY(check(encoder, &in));
     int64_t positions = max_length + LENGTH_STEP;
-    if (positions > encoder->config.max_positions + LENGTH_STEP) positions = encoder->config.max_positions + LENGTH_STEP;
+    if (positions > encoder->config.max_positions + LENGTH_STEP)
+        positions = encoder->config.max_positions + LENGTH_STEP;
     size_t cells = (size_t)(MAX_GROUP * positions), result = (size_t)(MAX_GROUP * encoder->config.width);
     float *memory = oai_alloc(encoder->host, (3 * cells + result) * sizeof(float));
     if (!memory) return oai_no_memory((3 * cells + result) * sizeof(float), "token buffers");

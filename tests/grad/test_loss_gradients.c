@@ -52,8 +52,8 @@ static void check(const char *name, loss_case c, uint64_t seed) {
             data[r][i] = kept;
             double slope = (ends[1] - ends[0]) / (2 * h);
             if (fabs(slope - memory[r][i]) > 2e-6 * (1 + largest))
-                fail_msg("%s: input %d element %d: differences give %.9g, the gradient is %.9g", name, r, (int)i, slope,
-                         memory[r][i]);
+                fail_msg("%s: input %d element %d: differences give %.9g, the gradient is %.9g", name, r, (int)i,
+                         slope, memory[r][i]);
         }
     }
     assert_true(any > 1e-4); /* a gradient of nothing would agree too easily */
@@ -95,7 +95,8 @@ static void lvs(void **state) {
     CHECK(OASSL_LOSS_LVS_MAPS, o->lvs_no_trimap = 1);
     CHECK(OASSL_LOSS_LVS_MAPS, o->lvs_no_hard_negatives = 1);
     CHECK(OASSL_LOSS_LVS_MAPS, o->lvs_exclude_diagonal = o->lvs_no_hard_negatives = 1);
-    CHECK(OASSL_LOSS_LVS_MAPS, o->lvs_positive = 0.5; o->lvs_negative = 0.2; o->lvs_width = 0.1; o->lvs_temperature = 1);
+    CHECK(OASSL_LOSS_LVS_MAPS, o->lvs_positive = 0.5; o->lvs_negative = 0.2; o->lvs_width = 0.1;
+          o->lvs_temperature = 1);
 }
 
 static void oca(void **state) {

@@ -1,5 +1,5 @@
-/* The losses against the known answers of the specification (f64 on the reference backend, f32 on what there is), their
- * stability at the ends of the range, and their errors. */
+/* The losses against the known answers of the specification (f64 on the reference backend, f32 on what there is),
+ * their stability at the ends of the range, and their errors. */
 #include "support/loss_run.h"
 
 #include <math.h>
@@ -10,18 +10,21 @@
 static oassl_context *reference, *fast; /* fast: the plug-in for f32, or NULL */
 
 static loss_case case_of(const loss_kat *k) {
-    loss_case c = {k->options, k->shape, {k->visual, k->audio, k->foreground, k->background, NULL, k->similarity, k->maps}};
+    loss_case c = {
+        k->options, k->shape, {k->visual, k->audio, k->foreground, k->background, NULL, k->similarity, k->maps}};
     return c;
 }
 
 static void expect_close(const char *name, const char *what, double found, double expected, double tolerance) {
-    if (fabs(found - expected) > tolerance) fail_msg("%s %s: expected %.12g, found %.12g", name, what, expected, found);
+    if (fabs(found - expected) > tolerance)
+        fail_msg("%s %s: expected %.12g, found %.12g", name, what, expected, found);
 }
 
-static void check_kat(oassl_context *context, const loss_kat *k, int32_t dtype, double value_tol, double gradient_tol) {
+static void check_kat(oassl_context *context, const loss_kat *k, int32_t dtype, double value_tol,
+                      double gradient_tol) {
     static double memory[N_ROLES][64];
-    const double *expected[N_ROLES] = {k->d_visual, k->d_audio, k->d_foreground, k->d_background, NULL, k->d_similarity,
-                                       k->d_maps};
+    const double *expected[N_ROLES] = {k->d_visual, k->d_audio,      k->d_foreground, k->d_background,
+                                       NULL,        k->d_similarity, k->d_maps};
     double *gradients[N_ROLES] = {0};
     loss_case c = case_of(k);
     c.shape.dtype = dtype;
@@ -75,7 +78,8 @@ static loss_case aligned_case(double sign, int32_t dtype) {
     for (int b = 0; b < B; b++)
         for (int d = 0; d < D; d++) {
             for (int p = 0; p < H * W; p++)
-                picture[(b * D + d) * H * W + p] = (d == b % D ? 1.0 : 0.1) * (1 + 0.2 * p) + 0.05 * sin(1.7 * (b * D + d) + p);
+                picture[(b * D + d) * H * W + p] =
+                    (d == b % D ? 1.0 : 0.1) * (1 + 0.2 * p) + 0.05 * sin(1.7 * (b * D + d) + p);
             double along = d == b % D ? 1.0 : 0.1, across = d == b % D ? 0.3 : -1.0;
             sound[b * D + d] = sign != 0 ? sign * along : across;
             backgrounds[b * D + d] = sin(2.0 + 3 * b + d);
@@ -97,8 +101,8 @@ static double largest(const double *x, int n) {
     return most;
 }
 
-/* OCA where masks are e^-50 and smaller: f32 must agree with f64, and the signal must not vanish (an epsilon of 1e-8 in
- * a cosine would make it). */
+/* OCA where masks are e^-50 and smaller: f32 must agree with f64, and the signal must not vanish (an epsilon of 1e-8
+ * in a cosine would make it). */
 static void check_extreme(oassl_context *context, double sign) {
     enum { MOST_IN = B * D * H * W };
     static double memory[2][4][MOST_IN];
@@ -178,7 +182,8 @@ static void total_is_the_weighted_sum(void **state) {
     expect_close("eq8", "sum", w.total, 2 * v.oca + 0.25 * v.ori, 1e-12);
 }
 
-/* Samples without background: the mean of L_bkg runs over the others, their ORI pairs with the background are left out. */
+/* Samples without background: the mean of L_bkg runs over the others, their ORI pairs with the background are left
+ * out. */
 static void empty_backgrounds_are_skipped(void **state) {
     (void)state;
     loss_case c = aligned_case(0, OASSL_DTYPE_F64);
@@ -256,7 +261,8 @@ static void errors_name_the_tensor(void **state) {
                              .background = &views[3]};
     oassl_loss_value value = {sizeof value};
     sound[D + 2] = NAN;
-    expect_error(oassl_loss_evaluate(loss, &in, &value, NULL), OASSL_STATUS_NON_FINITE, "audio: element [1, 2] is NaN");
+    expect_error(oassl_loss_evaluate(loss, &in, &value, NULL), OASSL_STATUS_NON_FINITE,
+                 "audio: element [1, 2] is NaN");
     assert_true(value.total == 0);
     sound[D + 2] = 1;
     views[2].shape[1] = K + 1;
