@@ -57,7 +57,7 @@ static void draw(const char *task, uint64_t done, uint64_t total, double t) {
 static int32_t on_progress(void *user, const char *task, uint64_t done, uint64_t total) {
     (void)user;
     if (interrupted) return 1;
-    if (common.quiet) return 0;
+    if (common.quiet || total == 0) return 0; /* total 0: only asked whether to go on */
     double t = now(), interval = isatty(STDERR_FILENO) ? 0.1 : 10;
     if (strncmp(bar.task, task, sizeof bar.task - 1) != 0 || done < bar.first) {
         cli_progress_end();

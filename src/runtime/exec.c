@@ -106,3 +106,10 @@ oassl_status oai_exec_run(oai_exec *exec) {
     }
     return OASSL_STATUS_OK;
 }
+
+oassl_status oai_exec_run_whole(oai_exec *exec) {
+    oai_registry_uninterrupted(1);
+    oassl_status status = oai_exec_run(exec);
+    oai_registry_uninterrupted(0);
+    return status;
+}

@@ -6,9 +6,11 @@
 
 /* ---- services lent to a backend; `user` is the host -------------------------------------------------------- */
 
+enum { MOST_ALIGNMENT = 1 << 21 }; /* a huge page */
+
 static void *lend_alloc(void *user, uint64_t bytes, uint64_t alignment) {
     const oai_host *host = user;
-    if (bytes > SIZE_MAX || alignment > 4096 || (alignment & (alignment - 1)) != 0) return NULL;
+    if (bytes > SIZE_MAX || alignment > MOST_ALIGNMENT || (alignment & (alignment - 1)) != 0) return NULL;
     return host->alloc(host->memory_user, (size_t)bytes, alignment < 64 ? 64 : (size_t)alignment);
 }
 
@@ -21,9 +23,14 @@ static oassl_status lend_fail(void *user, oassl_status status, const char *text)
     return oai_fail(status, "%s", text ? text : "");
 }
 
+/* A run that updates weights in place must not stop half-way: set around such runs on the running thread. */
+static _Thread_local int uninterrupted;
+
+void oai_registry_uninterrupted(int on) { uninterrupted = on; }
+
 static int32_t lend_cancelled(void *user) {
     const oai_host *host = user;
-    return host->progress && host->progress(host->progress_user, "run", 0, 0) != 0;
+    return !uninterrupted && host->progress && host->progress(host->progress_user, "run", 0, 0) != 0;
 }
 
 /* ---- one backend ------------------------------------------------------------------------------------------- */

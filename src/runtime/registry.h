@@ -43,4 +43,7 @@ oassl_status oai_load_plugins(oai_registry *registry, const char *explicit_path)
 /* In backends/reference. */
 oassl_status oab_reference_query(uint32_t major, uint32_t minor, const oassl_backend_api **out_api);
 
+/* While on, backends running on this thread are told that nobody cancelled. */
+void oai_registry_uninterrupted(int on);
+
 #endif

@@ -36,5 +36,7 @@ oassl_status oai_exec_create(oai_plan *plan, oai_exec **out_exec);
 void oai_exec_destroy(oai_exec *exec);
 oassl_status oai_exec_bind(oai_exec *exec, oai_value value, void *address);
 oassl_status oai_exec_run(oai_exec *exec);
+/* The same without being cancelled on the way: for graphs that update their inputs in place. */
+oassl_status oai_exec_run_whole(oai_exec *exec);
 
 #endif

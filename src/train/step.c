@@ -297,7 +297,7 @@ static oassl_status check_finite(const oai_step *step, uint64_t number) {
 oassl_status oai_step_run(oai_step *step, const oai_batch *batch, uint64_t number, double lr, oai_step_result *out_result) {
     OAI_TRY(bind_batch(step, batch));
     set_scalars(step, number, lr);
-    OAI_TRY(oai_exec_run(step->exec));
+    OAI_TRY(oai_exec_run_whole(step->exec));
     *out_result = (oai_step_result){step->parts[0], step->parts[1], step->parts[2], step->parts[3]};
     return check_finite(step, number);
 }
