@@ -149,10 +149,11 @@ static oassl_status emit_grad(oab_lower *l, const norm *n, float eps, uint32_t m
                             {DNNL_ARG_DIFF_DST, dy, n->data},
                             {DNNL_ARG_SRC, n->x, n->data},
                             {DNNL_ARG_SCALE, gamma, n->channels},
+                            {DNNL_ARG_SHIFT, gamma, n->channels}, /* asked for, not used */
                             {DNNL_ARG_MEAN, mean, n->channels},
                             {DNNL_ARG_VARIANCE, var, n->channels},
                             {DNNL_ARG_WORKSPACE, kept, workspace}};
-    OAB_TRY(oab_onednn_emit_primitive(l, pd, args, 9, 3));
+    OAB_TRY(oab_onednn_emit_primitive(l, pd, args, 10, 3));
     l->plan->steps[l->plan->n_steps - 1].in_place = 3;
     return OASSL_STATUS_OK;
 }

@@ -53,11 +53,32 @@ OAB_INLINE float oab_exp(float x) {
     return (1.0f + q) * oab_power_of_two(half) * oab_power_of_two(n - half);
 }
 
-/* e^x for -80 <= x <= 80, a little faster. */
-OAB_INLINE float oab_exp_mid(float x) {
-    int32_t n;
-    const float q = oab_exp_parts(x, &n);
-    return (1.0f + q) * oab_power_of_two(n);
+/* e^x in double, relative error below 1e-14 */
+OAB_INLINE double oab_exp64(double x) {
+    x = x < -708.0 ? -708.0 : x;
+    x = x > 709.0 ? 709.0 : x;
+    const double shifted = x * 1.4426950408889634 + 6755399441055744.0; /* 1.5 * 2^52 */
+    const double whole = shifted - 6755399441055744.0;
+    double r = x - whole * 0.693147180369123816490;
+    r = r - whole * 1.90821492927058770002e-10;
+    double p = 1.0 / 39916800.0;
+    p = p * r + 1.0 / 3628800.0;
+    p = p * r + 1.0 / 362880.0;
+    p = p * r + 1.0 / 40320.0;
+    p = p * r + 1.0 / 5040.0;
+    p = p * r + 1.0 / 720.0;
+    p = p * r + 1.0 / 120.0;
+    p = p * r + 1.0 / 24.0;
+    p = p * r + 1.0 / 6.0;
+    p = p * r + 0.5;
+    p = p * r + 1.0;
+    p = p * r + 1.0;
+    uint64_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits + 1023) << 52; /* the integer is in the low bits of `shifted`; the others are shifted out */
+    double scale;
+    memcpy(&scale, &bits, sizeof scale);
+    return p * scale;
 }
 
 /* e^x - 1 for x <= 0 */

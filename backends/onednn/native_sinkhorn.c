@@ -1,6 +1,7 @@
 /* The entropic transport distance of spec losses.md 8.2 and its gradient, one pair of maps a thread at a time.
  *
- * Everything is in units of eps.  The cost is never stored: its spatial part is the same for every pair and symmetric
+ * In double: the test that stops the iterations then falls as it does in the reference, and the vector units make up for
+ * it.  Everything is in units of eps.  The cost is never stored: its spatial part is the same for every pair and symmetric
  * (made once, at plan creation), its intensity part is recomputed from two vectors, so that columns can be walked like
  * rows and every pass is over contiguous memory.  Rows are padded to LANES with potentials of -infinity. */
 #include <omp.h>
@@ -9,10 +10,10 @@
 #include "internal.h"
 #include "native_math.h"
 
-#define LANES 16
+#define LANES 8
 #define FLOOR 1e-8
-#define PADDING -1e30f
-#define VECTORS 20 /* padded vectors of scratch a thread */
+#define PADDING -1e30
+#define VECTORS 17 /* padded vectors of scratch a thread */
 
 typedef enum cost_kind { COST_SPACE, COST_ABSOLUTE, COST_SQUARED } cost_kind;
 
@@ -21,14 +22,14 @@ typedef struct problem {
     cost_kind kind;
     int envelope;
     double eps, stop;
-    const float *space; /* [points, padded], weighted, over eps */
+    const double *space; /* [points, padded], weighted, over eps */
 } problem;
 
 typedef struct pair { /* vectors of one pair, `padded` long */
     const problem *problem;
-    float *s, *t;         /* intensities, scaled so that their difference (or its square) is in units of eps */
-    float *ln_mu, *ln_nu; /* ln(marginal + floor) */
-    float *u, *v, *z;
+    double *s, *t;         /* intensities, scaled so that their difference (or its square) is in units of eps */
+    double *ln_mu, *ln_nu; /* ln(marginal + floor) */
+    double *u, *v, *z;
     double sum_mu, sum_nu;
 } pair;
 
@@ -37,10 +38,10 @@ typedef struct pair { /* vectors of one pair, `padded` long */
 static int64_t padded(int64_t points) { return (points + LANES - 1) / LANES * LANES; }
 
 uint64_t oab_onednn_sinkhorn_scratch(const oassl_backend_plan *plan, const oassl_graph_value *s) {
-    return (uint64_t)plan->n_threads * VECTORS * (uint64_t)padded(s->shape[1]) * sizeof(float);
+    return (uint64_t)plan->n_threads * VECTORS * (uint64_t)padded(s->shape[1]) * sizeof(double);
 }
 
-static void fill_space(float *space, const oassl_node_attrs *a) {
+static void fill_space(double *space, const oassl_node_attrs *a) {
     const int64_t h = a->i[0], w = a->i[1], points = h * w, width = padded(points);
     const int unit = a->i[4] == 0;
     const double step_x = unit && w > 1 ? 1.0 / (double)(w - 1) : 1.0, step_y = unit && h > 1 ? 1.0 / (double)(h - 1) : 1.0;
@@ -48,16 +49,16 @@ static void fill_space(float *space, const oassl_node_attrs *a) {
         for (int64_t q = 0; q < points; q++) {
             const double x = step_x * (double)(p % w - q % w), y = step_y * (double)(p / w - q / w);
             const double square = x * x + y * y;
-            space[p * width + q] = (float)(a->f[2] * (a->i[5] ? square : sqrt(square)) / a->f[0]);
+            space[p * width + q] = a->f[2] * (a->i[5] ? square : sqrt(square)) / a->f[0];
         }
 }
 
 oassl_status oab_onednn_sinkhorn_extra(oab_lower *l, uint32_t node, const void **out_extra) {
     const oassl_node_attrs *a = &l->graph->nodes[node].attrs;
     const int64_t points = a->i[0] * a->i[1];
-    problem *p = oab_onednn_keep(l, sizeof *p + 64 + (uint64_t)(points * padded(points)) * sizeof(float));
+    problem *p = oab_onednn_keep(l, sizeof *p + 64 + (uint64_t)(points * padded(points)) * sizeof(double));
     if (!p) return OASSL_STATUS_OUT_OF_MEMORY;
-    float *space = (float *)(p + 1);
+    double *space = (double *)(p + 1);
     *p = (problem){.points = points,
                    .padded = padded(points),
                    .most = a->i[2],
@@ -71,33 +72,33 @@ oassl_status oab_onednn_sinkhorn_extra(oab_lower *l, uint32_t node, const void *
     return OASSL_STATUS_OK;
 }
 
-static pair pair_in(const problem *p, float *scratch, float **out_rest) {
-    float *base = scratch + (int64_t)omp_get_thread_num() * VECTORS * p->padded;
+static pair pair_in(const problem *p, double *scratch, double **out_rest) {
+    double *base = scratch + (int64_t)omp_get_thread_num() * VECTORS * p->padded;
     const int64_t n = p->padded;
     *out_rest = base + 7 * n;
     return (pair){.problem = p, .s = base, .t = base + n, .ln_mu = base + 2 * n, .ln_nu = base + 3 * n,
                   .u = base + 4 * n, .v = base + 5 * n, .z = base + 6 * n};
 }
 
-static double set_marginal(const problem *p, const float *map, float *ln_marginal) {
+static double set_marginal(const problem *p, const float *map, double *ln_marginal) {
     double sum = 0;
     for (int64_t k = 0; k < p->points; k++)
         sum += p->kind == COST_SPACE ? (map[k] > 0 ? (double)map[k] : 0.0) + FLOOR : 1.0;
     for (int64_t k = 0; k < p->points; k++) {
         const double mass = p->kind == COST_SPACE ? (map[k] > 0 ? (double)map[k] : 0.0) + FLOOR : 1.0;
-        ln_marginal[k] = (float)log(mass / sum + FLOOR);
+        ln_marginal[k] = log(mass / sum + FLOOR);
     }
     return sum;
 }
 
 static void load_pair(pair *k, const float *s, const float *t) {
     const problem *p = k->problem;
-    const float scale = (float)(p->kind == COST_SQUARED ? 1.0 / sqrt(p->eps) : 1.0 / p->eps);
+    const double scale = p->kind == COST_SQUARED ? 1.0 / sqrt(p->eps) : 1.0 / p->eps;
     for (int64_t j = 0; j < p->padded; j++) {
-        k->s[j] = j < p->points ? s[j] * scale : 0.0f;
-        k->t[j] = j < p->points ? t[j] * scale : 0.0f;
-        k->ln_mu[j] = k->ln_nu[j] = 0.0f;
-        k->u[j] = k->v[j] = j < p->points ? 0.0f : PADDING;
+        k->s[j] = j < p->points ? s[j] * scale : 0.0;
+        k->t[j] = j < p->points ? t[j] * scale : 0.0;
+        k->ln_mu[j] = k->ln_nu[j] = 0.0;
+        k->u[j] = k->v[j] = j < p->points ? 0.0 : PADDING;
     }
     k->sum_mu = set_marginal(p, s, k->ln_mu);
     k->sum_nu = set_marginal(p, t, k->ln_nu);
@@ -105,67 +106,67 @@ static void load_pair(pair *k, const float *s, const float *t) {
 
 /* ---- forward ------------------------------------------------------------------------------------------------- */
 
-OAB_INLINE float cost_of(cost_kind kind, float a, float b, float space) {
-    const float d = a - b;
-    return kind == COST_SPACE ? space : space + (kind == COST_SQUARED ? d * d : fabsf(d));
+OAB_INLINE double cost_of(cost_kind kind, double a, double b, double space) {
+    const double d = a - b;
+    return kind == COST_SPACE ? space : space + (kind == COST_SQUARED ? d * d : fabs(d));
 }
 
 /* ln sum_j exp(potential_j - cost(a, other_j)) */
-OAB_INLINE float lse_row(cost_kind kind, float a, const float *restrict other, const float *restrict potential,
-                         const float *restrict space, float *restrict z, int64_t n) {
-    float lanes[LANES], max = -INFINITY;
+OAB_INLINE double lse_row(cost_kind kind, double a, const double *restrict other, const double *restrict potential,
+                         const double *restrict space, double *restrict z, int64_t n) {
+    double lanes[LANES], max = -INFINITY;
     for (int j = 0; j < LANES; j++) lanes[j] = -INFINITY;
     for (int64_t k = 0; k < n; k += LANES)
         for (int j = 0; j < LANES; j++) {
-            const float x = potential[k + j] - cost_of(kind, a, other[k + j], space[k + j]);
+            const double x = potential[k + j] - cost_of(kind, a, other[k + j], space[k + j]);
             z[k + j] = x;
             lanes[j] = x > lanes[j] ? x : lanes[j];
         }
     for (int j = 0; j < LANES; j++) {
         max = lanes[j] > max ? lanes[j] : max;
-        lanes[j] = 0.0f;
+        lanes[j] = 0.0;
     }
     for (int64_t k = 0; k < n; k += LANES)
-        for (int j = 0; j < LANES; j++) lanes[j] += oab_exp(z[k + j] - max);
-    float sum = 0;
+        for (int j = 0; j < LANES; j++) lanes[j] += oab_exp64(z[k + j] - max);
+    double sum = 0;
     for (int j = 0; j < LANES; j++) sum += lanes[j];
-    return max + oab_log(sum);
+    return max + log(sum);
 }
 
 /* out_p = lse over the other side; `own` and `other` are s and t, or t and s. */
-OAB_INLINE void lse_all(cost_kind kind, const problem *p, const float *own, const float *other, const float *potential,
-                        float *z, float *out) {
+OAB_INLINE void lse_all(cost_kind kind, const problem *p, const double *own, const double *other, const double *potential,
+                        double *z, double *out) {
     for (int64_t k = 0; k < p->points; k++)
         out[k] = lse_row(kind, own[k], other, potential, p->space + k * p->padded, z, p->padded);
 }
 
-OAB_CLONES static void lse_space(const problem *p, const float *own, const float *other, const float *potential, float *z,
-                                 float *out) {
+OAB_CLONES static void lse_space(const problem *p, const double *own, const double *other, const double *potential, double *z,
+                                 double *out) {
     lse_all(COST_SPACE, p, own, other, potential, z, out);
 }
-OAB_CLONES static void lse_absolute(const problem *p, const float *own, const float *other, const float *potential,
-                                    float *z, float *out) {
+OAB_CLONES static void lse_absolute(const problem *p, const double *own, const double *other, const double *potential,
+                                    double *z, double *out) {
     lse_all(COST_ABSOLUTE, p, own, other, potential, z, out);
 }
-OAB_CLONES static void lse_squared(const problem *p, const float *own, const float *other, const float *potential,
-                                   float *z, float *out) {
+OAB_CLONES static void lse_squared(const problem *p, const double *own, const double *other, const double *potential,
+                                   double *z, double *out) {
     lse_all(COST_SQUARED, p, own, other, potential, z, out);
 }
 
-static void lse_of(const problem *p, const float *own, const float *other, const float *potential, float *z, float *out) {
+static void lse_of(const problem *p, const double *own, const double *other, const double *potential, double *z, double *out) {
     if (p->kind == COST_SPACE) lse_space(p, own, other, potential, z, out);
     else if (p->kind == COST_ABSOLUTE) lse_absolute(p, own, other, potential, z, out);
     else lse_squared(p, own, other, potential, z, out);
 }
 
 /* One iteration; returns sum |u - previous u|, not in units of eps. */
-static double iterate(const pair *k, float *lse) {
+static double iterate(const pair *k, double *lse) {
     const problem *p = k->problem;
     double change = 0;
     lse_of(p, k->s, k->t, k->v, k->z, lse);
     for (int64_t j = 0; j < p->points; j++) {
-        const float next = k->ln_mu[j] - lse[j];
-        change += fabs((double)next - k->u[j]);
+        const double next = k->ln_mu[j] - lse[j];
+        change += fabs(next - k->u[j]);
         k->u[j] = next;
     }
     lse_of(p, k->t, k->s, k->u, k->z, lse);
@@ -177,28 +178,27 @@ OAB_CLONES static double distance_of(const pair *k) {
     const problem *p = k->problem;
     double total = 0;
     for (int64_t a = 0; a < p->points; a++) {
-        const float *space = p->space + a * p->padded;
-        const float s = k->s[a], u = k->u[a];
+        const double *space = p->space + a * p->padded;
+        const double s = k->s[a], u = k->u[a];
         const cost_kind kind = p->kind;
-        float lanes[LANES] = {0};
+        double lanes[LANES] = {0};
         for (int64_t b = 0; b < p->padded; b += LANES)
             for (int j = 0; j < LANES; j++) {
-                const float cost = cost_of(kind, s, k->t[b + j], space[b + j]);
-                lanes[j] += oab_exp(u + k->v[b + j] - cost) * cost;
+                const double cost = cost_of(kind, s, k->t[b + j], space[b + j]);
+                lanes[j] += oab_exp64(u + k->v[b + j] - cost) * cost;
             }
         for (int j = 0; j < LANES; j++) total += lanes[j];
     }
     return total * p->eps;
 }
 
-static int64_t solve(const pair *k, float *lse, float *all_u, float *all_v) {
+static int64_t solve(const pair *k, double *lse, float *all_u, float *all_v) {
     const problem *p = k->problem;
-    const float eps = (float)p->eps;
     int64_t done = 0;
     for (double change = INFINITY; done < p->most && !(change < p->stop); done++) {
         change = iterate(k, lse);
-        for (int64_t j = 0; all_u && j < p->points; j++) all_u[done * p->points + j] = k->u[j] * eps;
-        for (int64_t j = 0; all_v && j < p->points; j++) all_v[done * p->points + j] = k->v[j] * eps;
+        for (int64_t j = 0; all_u && j < p->points; j++) all_u[done * p->points + j] = (float)(k->u[j] * p->eps);
+        for (int64_t j = 0; all_v && j < p->points; j++) all_v[done * p->points + j] = (float)(k->v[j] * p->eps);
     }
     return done;
 }
@@ -210,7 +210,7 @@ OAB_KERNEL(sinkhorn) {
     int32_t *iterations = (int32_t *)(void *)out[3];
 #pragma omp parallel for schedule(dynamic, 1)
     for (int64_t n = 0; n < pairs; n++) {
-        float *rest;
+        double *rest;
         pair k = pair_in(p, call->scratch, &rest);
         load_pair(&k, in[0] + n * p->points, in[1] + n * p->points);
         const int64_t done = solve(&k, rest, out[1] ? out[1] + n * history : NULL, out[2] ? out[2] + n * history : NULL);
@@ -223,26 +223,26 @@ OAB_KERNEL(sinkhorn) {
 /* ---- gradient ------------------------------------------------------------------------------------------------ */
 
 typedef struct gradients { /* `padded` long */
-    float *gu, *gv, *gv_before, *v_before, *lse_p, *lse_q, *ds, *dt;
+    double *gu, *gv, *gv_before, *v_before, *lse_p, *lse_q, *ds, *dt;
     double *marginals; /* two */
 } gradients;
 
 /* d cost / d a, for a cost in units of eps and intensities scaled as in load_pair */
-OAB_INLINE float slope_of(cost_kind kind, float a, float b) {
-    const float d = a - b;
-    return kind == COST_SQUARED ? 2.0f * d : (float)((d > 0.0f) - (d < 0.0f));
+OAB_INLINE double slope_of(cost_kind kind, double a, double b) {
+    const double d = a - b;
+    return kind == COST_SQUARED ? 2.0 * d : (double)((d > 0.0) - (d < 0.0));
 }
 
 /* One row of a term of the gradient of the cost: dt -= g slope; returns sum g slope. */
 #define ADD_TO_MAPS(g)                                                                                                \
     do {                                                                                                              \
-        const float along = (g) * slope_of(kind, s, k->t[b + j]);                                                     \
+        const double along = (g) * slope_of(kind, s, k->t[b + j]);                                                     \
         ds_lanes[j] += along;                                                                                         \
         r->dt[b + j] -= along;                                                                                        \
     } while (0)
 
-OAB_INLINE float sum_lanes(const float *lanes) {
-    float sum = 0;
+OAB_INLINE double sum_lanes(const double *lanes) {
+    double sum = 0;
     for (int j = 0; j < LANES; j++) sum += lanes[j];
     return sum;
 }
@@ -251,15 +251,15 @@ OAB_INLINE float sum_lanes(const float *lanes) {
 OAB_CLONES static void plan_rows(const pair *k, const gradients *r) {
     const problem *p = k->problem;
     const cost_kind kind = p->kind;
-    const float keep = p->envelope ? 0.0f : 1.0f;
+    const double keep = p->envelope ? 0.0 : 1.0;
     for (int64_t a = 0; a < p->points; a++) {
-        const float *space = p->space + a * p->padded, s = k->s[a], u = k->u[a];
-        float ds_lanes[LANES] = {0}, gu_lanes[LANES] = {0};
+        const double *space = p->space + a * p->padded, s = k->s[a], u = k->u[a];
+        double ds_lanes[LANES] = {0}, gu_lanes[LANES] = {0};
         for (int64_t b = 0; b < p->padded; b += LANES)
 #pragma GCC ivdep
             for (int j = 0; j < LANES; j++) {
-                const float cost = cost_of(kind, s, k->t[b + j], space[b + j]);
-                const float pi = oab_exp(u + k->v[b + j] - cost), moved = pi * cost;
+                const double cost = cost_of(kind, s, k->t[b + j], space[b + j]);
+                const double pi = oab_exp64(u + k->v[b + j] - cost), moved = pi * cost;
                 gu_lanes[j] += moved;
                 r->gv[b + j] += moved;
                 ADD_TO_MAPS(pi - keep * moved);
@@ -274,22 +274,22 @@ OAB_CLONES static void iteration_rows(const pair *k, const gradients *r) {
     const problem *p = k->problem;
     const cost_kind kind = p->kind;
     for (int64_t a = 0; a < p->points; a++) {
-        const float *space = p->space + a * p->padded, s = k->s[a], u = k->u[a];
-        float ds_lanes[LANES] = {0}, gu_lanes[LANES] = {0};
+        const double *space = p->space + a * p->padded, s = k->s[a], u = k->u[a];
+        double ds_lanes[LANES] = {0}, gu_lanes[LANES] = {0};
         for (int64_t b = 0; b < p->padded; b += LANES)
 #pragma GCC ivdep
             for (int j = 0; j < LANES; j++) {
-                const float cost = cost_of(kind, s, k->t[b + j], space[b + j]);
-                const float share = oab_exp(u - cost - r->lse_q[b + j]) * r->gv[b + j];
+                const double cost = cost_of(kind, s, k->t[b + j], space[b + j]);
+                const double share = oab_exp64(u - cost - r->lse_q[b + j]) * r->gv[b + j];
                 gu_lanes[j] += share;
                 ADD_TO_MAPS(share);
             }
-        const float gu = r->gu[a] - sum_lanes(gu_lanes), lse = r->lse_p[a];
+        const double gu = r->gu[a] - sum_lanes(gu_lanes), lse = r->lse_p[a];
         for (int64_t b = 0; b < p->padded; b += LANES)
 #pragma GCC ivdep
             for (int j = 0; j < LANES; j++) {
-                const float cost = cost_of(kind, s, k->t[b + j], space[b + j]);
-                const float share = oab_exp(r->v_before[b + j] - cost - lse) * gu;
+                const double cost = cost_of(kind, s, k->t[b + j], space[b + j]);
+                const double share = oab_exp64(r->v_before[b + j] - cost - lse) * gu;
                 r->gv_before[b + j] -= share;
                 ADD_TO_MAPS(share);
             }
@@ -298,8 +298,8 @@ OAB_CLONES static void iteration_rows(const pair *k, const gradients *r) {
     }
 }
 
-static void load_potential(const problem *p, float *to, const float *from) {
-    for (int64_t j = 0; j < p->padded; j++) to[j] = j < p->points ? (from ? from[j] / (float)p->eps : 0.0f) : PADDING;
+static void load_potential(const problem *p, double *to, const float *from) {
+    for (int64_t j = 0; j < p->padded; j++) to[j] = j < p->points ? (from ? from[j] / p->eps : 0.0) : PADDING;
 }
 
 /* d_mu, d_nu: gradients of ln(marginal), not in units of eps */
@@ -311,16 +311,16 @@ static void unroll(const pair *k, gradients *r, const float *all_u, const float 
         load_potential(p, r->v_before, step ? all_v + (step - 1) * p->points : NULL);
         lse_of(p, k->t, k->s, k->u, k->z, r->lse_q);
         lse_of(p, k->s, k->t, r->v_before, k->z, r->lse_p);
-        memset(r->gv_before, 0, (size_t)p->padded * sizeof(float));
+        memset(r->gv_before, 0, (size_t)p->padded * sizeof(double));
         iteration_rows(k, r);
         for (int64_t j = 0; d_mu && j < p->points; j++) {
             d_nu[j] += p->eps * r->gv[j];
             d_mu[j] += p->eps * r->gu[j];
         }
-        float *before = r->gv_before;
+        double *before = r->gv_before;
         r->gv_before = r->gv;
         r->gv = before;
-        memset(r->gu, 0, (size_t)p->padded * sizeof(float));
+        memset(r->gu, 0, (size_t)p->padded * sizeof(double));
     }
 }
 
@@ -358,13 +358,13 @@ static void pair_gradient(const oab_call *call, int64_t n) {
     const float *s = call->in[0] + n * points, *t = call->in[1] + n * points;
     const float *all_u = call->in[2] + n * p->most * points, *all_v = call->in[3] + n * p->most * points;
     float *ds = call->out[0] ? call->out[0] + n * points : NULL, *dt = call->out[1] ? call->out[1] + n * points : NULL;
-    float *rest;
+    double *rest;
     pair k = pair_in(p, call->scratch, &rest);
     gradients r = {rest,             rest + width,     rest + 2 * width, rest + 3 * width,
                    rest + 4 * width, rest + 5 * width, rest + 6 * width, rest + 7 * width,
-                   (double *)(void *)(rest + 8 * width)};
+                   rest + 8 * width};
     load_pair(&k, s, t);
-    memset(rest, 0, 8 * (size_t)width * sizeof *rest);
+    memset(rest, 0, 10 * (size_t)width * sizeof *rest);
     for (int64_t j = points; j < width; j++) r.lse_q[j] = -PADDING; /* no share for the padding */
     load_potential(p, k.u, done ? all_u + (done - 1) * points : NULL);
     load_potential(p, k.v, done ? all_v + (done - 1) * points : NULL);
