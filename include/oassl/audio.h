@@ -65,16 +65,16 @@ OASSL_API oassl_status oassl_audio_save_wav(const oassl_context *context, const 
 /* ---- presets ---- */
 
 enum {
-    OASSL_AUDIO_PRESET_DEFAULT = 0,              /* oassl */
-    OASSL_AUDIO_PRESET_OASSL = 1,                /* 16 kHz, middle 3 s, T = 200 */
-    OASSL_AUDIO_PRESET_LVS = 2,                  /* 16 kHz, first 10 s, T = 671 */
-    OASSL_AUDIO_PRESET_EZVSL = 3,                /* 16 kHz, middle 3 s, T = 200 (also SLAVC, FNAC, AVGN, MarginNCE) */
-    OASSL_AUDIO_PRESET_NOPRIOR = 4,              /* 22.05 kHz, middle 3 s counted in whole seconds, T = 276 */
-    OASSL_AUDIO_PRESET_NOPRIOR_TRAIN = 5,        /* 22.05 kHz, first 3 s, T = 276 */
-    OASSL_AUDIO_PRESET_SSLALIGNMENT = 6,         /* 16 kHz, 3.5 s to 6.5 s of 10 s, overlap 353, T = 299 */
+    OASSL_AUDIO_PRESET_DEFAULT = 0,               /* oassl */
+    OASSL_AUDIO_PRESET_OASSL = 1,                 /* 16 kHz, middle 3 s, T = 200 */
+    OASSL_AUDIO_PRESET_LVS = 2,                   /* 16 kHz, first 10 s, T = 671 */
+    OASSL_AUDIO_PRESET_EZVSL = 3,                 /* 16 kHz, middle 3 s, T = 200 (also SLAVC, FNAC, AVGN, MarginNCE) */
+    OASSL_AUDIO_PRESET_NOPRIOR = 4,               /* 22.05 kHz, middle 3 s counted in whole seconds, T = 276 */
+    OASSL_AUDIO_PRESET_NOPRIOR_TRAIN = 5,         /* 22.05 kHz, first 3 s, T = 276 */
+    OASSL_AUDIO_PRESET_SSLALIGNMENT = 6,          /* 16 kHz, 3.5 s to 6.5 s of 10 s, overlap 353, T = 299 */
     OASSL_AUDIO_PRESET_SSLALIGNMENT_AVSBENCH = 7, /* the same, 1 s to 4 s of 5 s */
-    OASSL_AUDIO_PRESET_SSLALIGNMENT_FOREIGN = 8  /* how SSLalignment feeds EZ-VSL-like models: 10 s rotated so that the
-                                                    clip's middle is at 5 s, the 200 middle columns of 671 */
+    OASSL_AUDIO_PRESET_SSLALIGNMENT_FOREIGN = 8 /* how SSLalignment feeds EZ-VSL-like models: 10 s rotated so that the
+                                                   clip's middle is at 5 s, the 200 middle columns of 671 */
 };
 
 /* Time windows, for the override below. */
@@ -83,8 +83,9 @@ enum {
     OASSL_AUDIO_WINDOW_FIRST = 1,         /* the first `seconds` */
     OASSL_AUDIO_WINDOW_MIDDLE = 2,        /* the middle `seconds`, or those around `centre` */
     OASSL_AUDIO_WINDOW_WHOLE_SECONDS = 3, /* NoPrior's: the middle of the clip's whole seconds */
-    OASSL_AUDIO_WINDOW_OF_TILED = 4,      /* SSLalignment's: the middle `seconds` of the clip tiled to the preset's length */
-    OASSL_AUDIO_WINDOW_ROTATED = 5        /* SSLalignment's for other people's models */
+    OASSL_AUDIO_WINDOW_OF_TILED =
+        4,                         /* SSLalignment's: the middle `seconds` of the clip tiled to the preset's length */
+    OASSL_AUDIO_WINDOW_ROTATED = 5 /* SSLalignment's for other people's models */
 };
 
 enum { OASSL_AUDIO_MONO_PRESET = 0, OASSL_AUDIO_MONO_MEAN = 1, OASSL_AUDIO_MONO_FIRST = 2 };
@@ -109,7 +110,8 @@ typedef struct oassl_audio_options {
                                       in the original; 0: it is taken as 0 */
 } oassl_audio_options;
 
-#define OASSL_AUDIO_OPTIONS_INIT {sizeof(oassl_audio_options)}
+#define OASSL_AUDIO_OPTIONS_INIT                                                                                      \
+    { sizeof(oassl_audio_options) }
 
 /* "oassl", "lvs", "ezvsl", "noprior", "noprior_train", "sslalignment", "sslalignment_avsbench",
  * "sslalignment_foreign"; also "slavc", "fnac", "avgn", "marginnce", which mean "ezvsl".  NOT_FOUND: the text lists

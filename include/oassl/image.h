@@ -111,7 +111,8 @@ typedef struct oassl_image_options {
     int32_t statistics; /* OASSL_IMAGE_STATISTICS_*; 0 = the preset's (ImageNet) */
 } oassl_image_options;
 
-#define OASSL_IMAGE_OPTIONS_INIT {sizeof(oassl_image_options)}
+#define OASSL_IMAGE_OPTIONS_INIT                                                                                      \
+    { sizeof(oassl_image_options) }
 
 /* "oassl", "lvs", "ezvsl", "slavc", "fnac", "avgn", "marginnce", "noprior", "sslalignment". */
 OASSL_API oassl_status oassl_image_preset_find(const char *name, int32_t *out_preset);
@@ -154,7 +155,8 @@ typedef struct oassl_overlay_options {
     float low, high;  /* values painted coldest and hottest; both 0 = the map's own minimum and maximum */
 } oassl_overlay_options;
 
-#define OASSL_OVERLAY_OPTIONS_INIT {sizeof(oassl_overlay_options)}
+#define OASSL_OVERLAY_OPTIONS_INIT                                                                                    \
+    { sizeof(oassl_overlay_options) }
 
 /* One thing to draw on top. */
 typedef struct oassl_overlay_mark {

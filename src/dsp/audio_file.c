@@ -72,10 +72,13 @@ static oassl_status read_frames(const oai_host *host, SNDFILE *file, const SF_IN
     int64_t room = 0, got = 0;
     do {
         if (out->frames + BLOCK_FRAMES > room) {
-            int64_t want = room ? 2 * room : info->frames < 10 * BLOCK_FRAMES ? info->frames + BLOCK_FRAMES : 10 * BLOCK_FRAMES;
+            int64_t want = room                               ? 2 * room
+                           : info->frames < 10 * BLOCK_FRAMES ? info->frames + BLOCK_FRAMES
+                                                              : 10 * BLOCK_FRAMES;
             if (want * info->channels > MAX_SAMPLES)
                 return oai_fail(OASSL_STATUS_UNSUPPORTED, "more than %lld samples", (long long)MAX_SAMPLES / 2);
-            float *larger = oai_grow(host, out->samples, frame_bytes * (size_t)out->frames, frame_bytes * (size_t)want);
+            float *larger =
+                oai_grow(host, out->samples, frame_bytes * (size_t)out->frames, frame_bytes * (size_t)want);
             if (!larger) return oai_no_memory(frame_bytes * (size_t)want, "sound");
             out->samples = larger;
             room = want;

@@ -114,8 +114,7 @@ oassl_status oai_audio_logspec(const oai_host *host, const oai_audio_rules *rule
     float *whole = oai_alloc(host, bytes);
     if (!whole) return oai_no_memory(bytes, "a log-spectrogram");
     oassl_status status = oai_logspec(samples, n, rate, rules->overlap, whole);
-    if (status == OASSL_STATUS_OK)
-        oai_logspec_fit(whole, OAI_SPECTROGRAM_ROWS, columns, out_logspec, rules->columns);
+    if (status == OASSL_STATUS_OK) oai_logspec_fit(whole, OAI_SPECTROGRAM_ROWS, columns, out_logspec, rules->columns);
     oai_free(host, whole);
     return status;
 }

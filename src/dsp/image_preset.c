@@ -9,7 +9,8 @@
 
 #define STRETCH OASSL_IMAGE_GEOMETRY_STRETCH
 #define CROP OASSL_IMAGE_GEOMETRY_CROP
-#define IMAGENET {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}
+#define IMAGENET                                                                                                      \
+    {0.485f, 0.456f, 0.406f}, { 0.229f, 0.224f, 0.225f }
 
 /* Rows by OASSL_IMAGE_PRESET_*. */
 static const struct {
@@ -129,9 +130,8 @@ static oassl_status apply_u8(const oai_host *host, const oai_image_plan *plan, c
     const size_t bytes = (size_t)(row * plan->resized_height);
     uint8_t *resized = oai_alloc(host, bytes);
     if (!resized) return oai_no_memory(bytes, "a resized picture");
-    oassl_status status =
-        oai_resize_u8(host, image->rgb, image->width, image->height, oai_picture_row_bytes(image), 3,
-                      plan->rules.kernel, resized, plan->resized_width, plan->resized_height, row);
+    oassl_status status = oai_resize_u8(host, image->rgb, image->width, image->height, oai_picture_row_bytes(image), 3,
+                                        plan->rules.kernel, resized, plan->resized_width, plan->resized_height, row);
     const int32_t size = plan->rules.size;
     for (int c = 0; c < 3 && status == OASSL_STATUS_OK; c++) {
         float value[256];

@@ -9,10 +9,24 @@
 /* Colours at equal steps, interpolated in between: enough for the eye. */
 enum { STOPS = 9 };
 static const uint8_t colormaps[][STOPS][3] = {
-    [OASSL_OVERLAY_COLORMAP_TURBO] = {{48, 18, 59}, {69, 91, 205}, {62, 155, 254}, {24, 214, 203}, {70, 247, 131},
-                                      {162, 252, 60}, {225, 220, 55}, {253, 141, 39}, {205, 45, 4}},
-    [OASSL_OVERLAY_COLORMAP_INFERNO] = {{0, 0, 4}, {31, 12, 72}, {85, 15, 109}, {136, 34, 106}, {186, 54, 85},
-                                        {227, 89, 51}, {249, 140, 10}, {249, 201, 50}, {252, 255, 164}},
+    [OASSL_OVERLAY_COLORMAP_TURBO] = {{48, 18, 59},
+                                      {69, 91, 205},
+                                      {62, 155, 254},
+                                      {24, 214, 203},
+                                      {70, 247, 131},
+                                      {162, 252, 60},
+                                      {225, 220, 55},
+                                      {253, 141, 39},
+                                      {205, 45, 4}},
+    [OASSL_OVERLAY_COLORMAP_INFERNO] = {{0, 0, 4},
+                                        {31, 12, 72},
+                                        {85, 15, 109},
+                                        {136, 34, 106},
+                                        {186, 54, 85},
+                                        {227, 89, 51},
+                                        {249, 140, 10},
+                                        {249, 201, 50},
+                                        {252, 255, 164}},
 };
 
 void oai_colormap(int32_t colormap, double v, uint8_t *out_rgb) {
@@ -96,7 +110,8 @@ static void draw_mark(const oassl_overlay_mark *m, oassl_image *image) {
     double left = peak ? m->x0 - radius : fmin(m->x0, m->x1), right = peak ? m->x0 + radius : fmax(m->x0, m->x1);
     double top = peak ? m->y0 - radius : fmin(m->y0, m->y1), bottom = peak ? m->y0 + radius : fmax(m->y0, m->y1);
     int32_t x_from = (int32_t)clip(left - reach, image->width), x_to = (int32_t)clip(right + reach + 1, image->width);
-    int32_t y_from = (int32_t)clip(top - reach, image->height), y_to = (int32_t)clip(bottom + reach + 1, image->height);
+    int32_t y_from = (int32_t)clip(top - reach, image->height),
+            y_to = (int32_t)clip(bottom + reach + 1, image->height);
     for (int32_t y = y_from; y < y_to; y++) {
         for (int32_t x = x_from; x < x_to; x++) {
             double d = outline_distance(m, radius, x + 0.5, y + 0.5);

@@ -87,8 +87,7 @@ static oassl_status decode(struct png_side *side, png_structp png, png_infop inf
 
 oassl_status oai_png_decode(const oai_host *host, const uint8_t *bytes, size_t n_bytes, oassl_image *out_image) {
     struct png_side side = {.host = host, .bytes = bytes, .n_bytes = n_bytes};
-    png_structp png =
-        png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &side, on_error, on_warning, &side, take, give);
+    png_structp png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &side, on_error, on_warning, &side, take, give);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     if (!info) {
         png_destroy_read_struct(&png, NULL, NULL);
@@ -110,8 +109,7 @@ oassl_status oai_png_decode(const oai_host *host, const uint8_t *bytes, size_t n
 
 static oassl_status encode(struct png_side *side, const uint8_t *pixels, int32_t width, int32_t height,
                            int64_t row_bytes, int32_t channels) {
-    png_structp png =
-        png_create_write_struct_2(PNG_LIBPNG_VER_STRING, side, on_error, on_warning, side, take, give);
+    png_structp png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, side, on_error, on_warning, side, take, give);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     if (!info) {
         png_destroy_write_struct(&png, NULL);
@@ -138,8 +136,9 @@ oassl_status oai_picture_write_png(const oai_host *host, const char *path, const
     if (row_bytes == 0) row_bytes = (int64_t)channels * width;
     if (!pixels || width < 1 || height < 1 || width > OAI_PICTURE_MAX_SIDE || height > OAI_PICTURE_MAX_SIDE ||
         (channels != 1 && channels != 3) || row_bytes < (int64_t)channels * width)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%s: cannot write %dx%d pixels of %d channels, %lld bytes a row",
-                        path, width, height, channels, (long long)row_bytes);
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
+                        "%s: cannot write %dx%d pixels of %d channels, %lld bytes a row", path, width, height,
+                        channels, (long long)row_bytes);
     struct png_side side = {.host = host};
     OAI_TRY(oai_writer_open(host, path, &side.writer));
     oassl_status status = encode(&side, pixels, width, height, row_bytes, channels);

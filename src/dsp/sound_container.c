@@ -23,8 +23,9 @@ static oassl_status check_chunks(int fd, uint64_t file_bytes, int big_endian, co
         int is_data = memcmp(head, data_id, 4) == 0;
         if (is_data && size >= UNKNOWN_SIZE) return OASSL_STATUS_OK;
         if (is_data && size > file_bytes - at - 8)
-            return oai_fail(OASSL_STATUS_FORMAT, "truncated: %llu bytes of sound declared at byte %llu, %llu are there",
-                            (unsigned long long)size, (unsigned long long)at, (unsigned long long)(file_bytes - at - 8));
+            return oai_fail(
+                OASSL_STATUS_FORMAT, "truncated: %llu bytes of sound declared at byte %llu, %llu are there",
+                (unsigned long long)size, (unsigned long long)at, (unsigned long long)(file_bytes - at - 8));
         if (is_data) return OASSL_STATUS_OK;
         at += 8 + size + (size & 1);
     }
@@ -78,8 +79,10 @@ static oassl_status check_ogg(const oai_host *host, int fd, uint64_t file_bytes)
 oassl_status oai_check_sound_container(const oai_host *host, int fd, uint64_t file_bytes) {
     uint8_t head[12];
     if (!read_at(fd, 0, head, 12)) return oai_fail(OASSL_STATUS_FORMAT, "not a sound file: %d bytes", (int)file_bytes);
-    if (memcmp(head, "RIFF", 4) == 0 && memcmp(head + 8, "WAVE", 4) == 0) return check_chunks(fd, file_bytes, 0, "data");
-    if (memcmp(head, "FORM", 4) == 0 && memcmp(head + 8, "AIF", 3) == 0) return check_chunks(fd, file_bytes, 1, "SSND");
+    if (memcmp(head, "RIFF", 4) == 0 && memcmp(head + 8, "WAVE", 4) == 0)
+        return check_chunks(fd, file_bytes, 0, "data");
+    if (memcmp(head, "FORM", 4) == 0 && memcmp(head + 8, "AIF", 3) == 0)
+        return check_chunks(fd, file_bytes, 1, "SSND");
     if (memcmp(head, "OggS", 4) == 0) return check_ogg(host, fd, file_bytes);
     return OASSL_STATUS_OK;
 }

@@ -29,7 +29,8 @@ static inline void front_assert_ok(oassl_status status, const char *call, const 
     _fail(file, line);
 }
 
-static inline void front_assert_near(double a, double b, double tolerance, const char *what, const char *file, int line) {
+static inline void front_assert_near(double a, double b, double tolerance, const char *what, const char *file,
+                                     int line) {
     if (fabs(a - b) <= tolerance) return;
     print_error("%s is %.12g, expected %.12g within %g\n", what, a, b, tolerance);
     _fail(file, line);

@@ -15,8 +15,17 @@ static void test_tukey_window(void **state) {
     static const struct {
         int k;
         double w;
-    } known[] = {{0, 0},   {1, 0.000602271897414}, {2, 0.0024076366639}, {32, 0.5}, {63, 0.999397728103}, {64, 1},
-                 {65, 1},  {448, 1}, {449, 0.999397728103}, {480, 0.5}, {511, 0.000602271897414}};
+    } known[] = {{0, 0},
+                 {1, 0.000602271897414},
+                 {2, 0.0024076366639},
+                 {32, 0.5},
+                 {63, 0.999397728103},
+                 {64, 1},
+                 {65, 1},
+                 {448, 1},
+                 {449, 0.999397728103},
+                 {480, 0.5},
+                 {511, 0.000602271897414}};
     double w[OAI_SEGMENT], sum = 0, squares = 0;
     oai_tukey_window(w);
     for (int k = 0; k < OAI_SEGMENT; k++) sum += w[k], squares += w[k] * w[k];
@@ -44,7 +53,7 @@ static void check_tone(uint32_t rate, int64_t n, int32_t overlap, int64_t column
 
 static void test_logspec_of_tones(void **state) {
     (void)state;
-    const double at16[] = {-1.33392800865, -1.34284110069,  -0.469572067399, -0.469566221293,
+    const double at16[] = {-1.33392800865,  -1.34284110069,  -0.469572067399, -0.469566221293,
                            -0.717182031797, -0.735982300836, -1.3431746196,   -1.34317463755};
     const double at22[] = {-1.15867007801, -1.32053943654, -0.95203995018, -0.952682614119,
                            -1.08187815727, -1.33716218654, -1.34317457625, -1.34317463757};
@@ -81,8 +90,7 @@ static void check_scipy(int32_t overlap, const float *expected, size_t n_expecte
     assert_int_equal(5 * columns, n_expected);
     assert_ok(oai_logspec(x, 5000, 16000, overlap, out));
     for (int r = 0; r < 5; r++)
-        for (int64_t t = 0; t < columns; t++)
-            assert_near(out[rows[r] * columns + t], expected[r * columns + t], 2e-6);
+        for (int64_t t = 0; t < columns; t++) assert_near(out[rows[r] * columns + t], expected[r * columns + t], 2e-6);
 }
 
 static void test_logspec_matches_scipy(void **state) {
@@ -120,8 +128,9 @@ static void check_resampling(uint32_t in_rate, uint32_t out_rate, double hz) {
 
 static void test_resampled_sinusoids(void **state) {
     (void)state;
-    static const uint32_t rates[][2] = {{44100, 16000}, {48000, 16000}, {8000, 16000},  {22050, 16000}, {11025, 16000},
-                                        {16000, 22050}, {96000, 16000}, {12345, 16000}, {16000, 15999}, {16000, 16000}};
+    static const uint32_t rates[][2] = {{44100, 16000}, {48000, 16000}, {8000, 16000},  {22050, 16000},
+                                        {11025, 16000}, {16000, 22050}, {96000, 16000}, {12345, 16000},
+                                        {16000, 15999}, {16000, 16000}};
     for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
         uint32_t lower = rates[i][0] < rates[i][1] ? rates[i][0] : rates[i][1];
         check_resampling(rates[i][0], rates[i][1], 440);
@@ -258,7 +267,8 @@ static void test_integer_scaling_and_channels(void **state) {
         pcm[2 * i] = 32767, pcm[2 * i + 1] = -16384;
         wide[2 * i] = 1.5f, wide[2 * i + 1] = 2.5f;
     }
-    oassl_audio audio = {.samples = pcm, .frames = 512, .channels = 2, .rate = 16000, .format = OASSL_AUDIO_FORMAT_I16};
+    oassl_audio audio = {
+        .samples = pcm, .frames = 512, .channels = 2, .rate = 16000, .format = OASSL_AUDIO_FORMAT_I16};
     oai_audio_rules r = rules_of(OASSL_AUDIO_PRESET_EZVSL);
     r.seconds = 0.032;
     assert_ok(oai_audio_excerpt(HOST, &r, &audio, NULL, out));
@@ -288,9 +298,14 @@ static void test_preset_columns(void **state) {
         const char *name;
         uint32_t rate;
         int64_t columns;
-    } rows[] = {{"oassl", 16000, 200},         {"lvs", 16000, 671},   {"ezvsl", 16000, 200},
-                {"fnac", 16000, 200},          {"noprior", 22050, 276}, {"noprior_train", 22050, 276},
-                {"sslalignment", 16000, 299},  {"sslalignment_avsbench", 16000, 299},
+    } rows[] = {{"oassl", 16000, 200},
+                {"lvs", 16000, 671},
+                {"ezvsl", 16000, 200},
+                {"fnac", 16000, 200},
+                {"noprior", 22050, 276},
+                {"noprior_train", 22050, 276},
+                {"sslalignment", 16000, 299},
+                {"sslalignment_avsbench", 16000, 299},
                 {"sslalignment_foreign", 16000, 200}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         int32_t preset;
@@ -336,7 +351,8 @@ static void test_mixtures(void **state) {
     assert_ok(oai_audio_mix_logspec(HOST, &r, both, 2, 1024, 16000, OAI_MIX_WAVEFORM_SUM, got));
     assert_ok(oai_audio_logspec(HOST, &r, sum, 1024, 16000, expected));
     assert_memory_equal(got, expected, sizeof got);
-    assert_fails(oai_audio_mix_logspec(HOST, &r, both, 2, 1024, 16000, 7, got), OASSL_STATUS_INVALID_ARGUMENT, "mix 7");
+    assert_fails(oai_audio_mix_logspec(HOST, &r, both, 2, 1024, 16000, 7, got), OASSL_STATUS_INVALID_ARGUMENT,
+                 "mix 7");
 }
 
 /* ---- files ---- */
@@ -381,8 +397,7 @@ static void test_file_formats(void **state) {
         assert_int_equal(audio.channels, 2);
         assert_int_equal(audio.rate, 44100);
         assert_int_equal(audio.source_bits, kinds[k].bits);
-        for (int64_t i = 0; i < 2 * 7777; i++)
-            assert_near(((float *)audio.samples)[i], x[i], kinds[k].tolerance);
+        for (int64_t i = 0; i < 2 * 7777; i++) assert_near(((float *)audio.samples)[i], x[i], kinds[k].tolerance);
         oai_audio_release(HOST, &audio);
         unlink(path);
     }
@@ -411,7 +426,8 @@ static void test_wav_writer(void **state) {
     assert_fails(oai_audio_file_write_wav(HOST, path, &audio), OASSL_STATUS_NON_FINITE, "sample 2 of channel 1");
     assert_int_equal(access(path, F_OK), -1);
     x[7] = 0;
-    assert_fails(oai_audio_file_write_wav(HOST, "/nowhere/at/all.wav", &audio), OASSL_STATUS_IO, "/nowhere/at/all.wav");
+    assert_fails(oai_audio_file_write_wav(HOST, "/nowhere/at/all.wav", &audio), OASSL_STATUS_IO,
+                 "/nowhere/at/all.wav");
     free(x);
 }
 
@@ -545,26 +561,16 @@ static void test_memory_runs_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tukey_window),
-        cmocka_unit_test(test_logspec_of_tones),
-        cmocka_unit_test(test_logspec_of_silence),
-        cmocka_unit_test(test_logspec_matches_scipy),
-        cmocka_unit_test(test_crop_and_pad),
-        cmocka_unit_test(test_resampled_sinusoids),
-        cmocka_unit_test(test_no_aliasing),
-        cmocka_unit_test(test_time_windows),
-        cmocka_unit_test(test_noprior_windows),
-        cmocka_unit_test(test_random_window),
-        cmocka_unit_test(test_tile_short),
-        cmocka_unit_test(test_integer_scaling_and_channels),
-        cmocka_unit_test(test_preset_columns),
-        cmocka_unit_test(test_mixtures),
-        cmocka_unit_test(test_file_formats),
-        cmocka_unit_test(test_wav_writer),
-        cmocka_unit_test(test_damaged_files),
-        cmocka_unit_test(test_wrong_files),
-        cmocka_unit_test(test_file_to_logspec),
-        cmocka_unit_test(test_memory_runs_out),
+        cmocka_unit_test(test_tukey_window),       cmocka_unit_test(test_logspec_of_tones),
+        cmocka_unit_test(test_logspec_of_silence), cmocka_unit_test(test_logspec_matches_scipy),
+        cmocka_unit_test(test_crop_and_pad),       cmocka_unit_test(test_resampled_sinusoids),
+        cmocka_unit_test(test_no_aliasing),        cmocka_unit_test(test_time_windows),
+        cmocka_unit_test(test_noprior_windows),    cmocka_unit_test(test_random_window),
+        cmocka_unit_test(test_tile_short),         cmocka_unit_test(test_integer_scaling_and_channels),
+        cmocka_unit_test(test_preset_columns),     cmocka_unit_test(test_mixtures),
+        cmocka_unit_test(test_file_formats),       cmocka_unit_test(test_wav_writer),
+        cmocka_unit_test(test_damaged_files),      cmocka_unit_test(test_wrong_files),
+        cmocka_unit_test(test_file_to_logspec),    cmocka_unit_test(test_memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

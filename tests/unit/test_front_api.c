@@ -68,7 +68,8 @@ static void test_options_of_other_versions(void **state) {
     assert_ok(oassl_audio_logspec_columns(&newer.known, 0, &columns));
     assert_int_equal(columns, 671);
     newer.later = 1;
-    assert_fails(oassl_audio_logspec_columns(&newer.known, 0, &columns), OASSL_STATUS_UNSUPPORTED, "oassl_audio_options");
+    assert_fails(oassl_audio_logspec_columns(&newer.known, 0, &columns), OASSL_STATUS_UNSUPPORTED,
+                 "oassl_audio_options");
     assert_int_equal(columns, 0);
     oassl_audio_options older = {.struct_size = 8, .preset = OASSL_AUDIO_PRESET_LVS, .rate = 7}; /* knows no rate */
     assert_ok(oassl_audio_logspec_columns(&older, 0, &columns));
@@ -153,8 +154,8 @@ static void test_placement(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sound),   cmocka_unit_test(test_options_of_other_versions),
-        cmocka_unit_test(test_resample), cmocka_unit_test(test_picture),
+        cmocka_unit_test(test_sound),     cmocka_unit_test(test_options_of_other_versions),
+        cmocka_unit_test(test_resample),  cmocka_unit_test(test_picture),
         cmocka_unit_test(test_placement),
     };
     return cmocka_run_group_tests(tests, start, stop);

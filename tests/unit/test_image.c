@@ -15,20 +15,22 @@ static void test_pillow_known_answers(void **state) {
     (void)state;
     uint8_t in[6 * 9], out[35];
     for (int k = 0; k < 54; k++) in[k] = (uint8_t)(k * 37 + k * k % 101 * 3);
-    static const uint8_t down[20] = {48,  125, 128, 73,  192, 152, 94,  84,  126, 169,
-                                     99,  148, 117, 177, 107, 115, 207, 202, 91,  142};
-    static const uint8_t up[35] = {0,   4,   28,  52,  81,  125, 149, 12,  34,  79,  117, 140, 120, 106, 57,  90,  152, 200,
-                                   206, 108, 49,  169, 157, 134, 105, 83,  90,  97,  239, 195, 114, 32,  0,   80,  135};
+    static const uint8_t down[20] = {48, 125, 128, 73,  192, 152, 94,  84,  126, 169,
+                                     99, 148, 117, 177, 107, 115, 207, 202, 91,  142};
+    static const uint8_t up[35] = {0,   4,   28, 52,  81,  125, 149, 12, 34, 79, 117, 140, 120, 106, 57, 90, 152, 200,
+                                   206, 108, 49, 169, 157, 134, 105, 83, 90, 97, 239, 195, 114, 32,  0,  80, 135};
     assert_ok(oai_resize_u8(HOST, in, 9, 6, 9, 1, OASSL_RESIZE_PILLOW_BICUBIC, out, 5, 4, 5));
     assert_memory_equal(out, down, sizeof down);
-    assert_ok(oai_resize_u8(HOST, in, 4, 3, 9, 1, OASSL_RESIZE_PILLOW_BICUBIC, out, 7, 5, 7)); /* a corner, by stride */
+    assert_ok(
+        oai_resize_u8(HOST, in, 4, 3, 9, 1, OASSL_RESIZE_PILLOW_BICUBIC, out, 7, 5, 7)); /* a corner, by stride */
     assert_memory_equal(out, up, sizeof up);
 }
 
 static void test_pillow_many_sizes(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof pillow_crc / sizeof pillow_crc[0]; i++) {
-        const int32_t w = pillow_crc[i].in_w, h = pillow_crc[i].in_h, ow = pillow_crc[i].out_w, oh = pillow_crc[i].out_h;
+        const int32_t w = pillow_crc[i].in_w, h = pillow_crc[i].in_h, ow = pillow_crc[i].out_w,
+                      oh = pillow_crc[i].out_h;
         const size_t n = 3 * (size_t)ow * (size_t)oh;
         uint8_t *in = front_memory(3 * (size_t)w * (size_t)h), *out = front_memory(n);
         front_noise(in, 3 * (size_t)w * (size_t)h);
@@ -214,7 +216,8 @@ static void check_geometry(oai_image_plan *plan, int w, int h) {
     const int x0 = w / 2, x1 = w / 2 + w / 5, y0 = h / 3, y1 = h / 3 + h / 4;
     for (int y = y0; y < y1; y++) memset(image.rgb + 3 * (y * w + x0), 255, 3 * (size_t)(x1 - x0));
     const int size = plan->rules.size;
-    float *out = front_memory(3 * (size_t)(size * size) * sizeof *out), *back = front_memory((size_t)(w * h) * sizeof *back);
+    float *out = front_memory(3 * (size_t)(size * size) * sizeof *out),
+          *back = front_memory((size_t)(w * h) * sizeof *back);
     assert_ok(oai_image_apply(HOST, plan, &image, out, size * size, size));
     oai_image_plan_placement(plan, &placement);
     double box[4] = {x0, y0, x1, y1}, at[4], again[4];

@@ -14,7 +14,8 @@ static void test_kinds_of_pictures(void **state) {
         oassl_image image;
         assert_ok(oai_picture_decode(HOST, pictures[i].bytes, pictures[i].n, &image));
         assert_true(image.width == 23 && image.height == 19 && image.row_bytes == 69);
-        if (crc32(0, image.rgb, 3 * 23 * 19) != pictures[i].crc) fail_msg("%s differs from Pillow's", pictures[i].name);
+        if (crc32(0, image.rgb, 3 * 23 * 19) != pictures[i].crc)
+            fail_msg("%s differs from Pillow's", pictures[i].name);
         oai_picture_release(HOST, &image);
         assert_null(image.rgb);
     }
@@ -30,7 +31,7 @@ static void test_damaged_pictures(void **state) {
         oassl_image image;
         memcpy(bytes, pictures[i].bytes, n);
         for (size_t keep = 0; keep < n - (jpeg ? 2 : 0); keep++) { /* a JPEG without its end mark has all its pixels */
-            uint8_t *part = front_memory(keep); /* so that a sanitizer sees reads beyond */
+            uint8_t *part = front_memory(keep);                    /* so that a sanitizer sees reads beyond */
             memcpy(part, bytes, keep);
             oassl_status status = oai_picture_decode(HOST, part, keep, &image);
             free(part);
@@ -101,9 +102,11 @@ static void test_written_files(void **state) {
     assert_ok(oai_picture_write_png(HOST, png, pixels, W, H, 0, 1));
     assert_ok(oai_picture_read(HOST, png, &back));
     for (int i = 0; i < W * H; i++)
-        assert_true(back.rgb[3 * i] == pixels[i] && back.rgb[3 * i + 1] == pixels[i] && back.rgb[3 * i + 2] == pixels[i]);
+        assert_true(back.rgb[3 * i] == pixels[i] && back.rgb[3 * i + 1] == pixels[i] &&
+                    back.rgb[3 * i + 2] == pixels[i]);
     oai_picture_release(HOST, &back);
-    for (int i = 0; i < ROW * H; i++) pixels[i] = (uint8_t)(i / ROW * 10 + i % ROW % 3 * 20); /* smooth: JPEG keeps it */
+    for (int i = 0; i < ROW * H; i++)
+        pixels[i] = (uint8_t)(i / ROW * 10 + i % ROW % 3 * 20); /* smooth: JPEG keeps it */
     assert_ok(oai_picture_write_jpeg(HOST, jpeg, &view, 95));
     assert_ok(oai_picture_read(HOST, jpeg, &back));
     for (int y = 0; y < H; y++)
@@ -111,7 +114,8 @@ static void test_written_files(void **state) {
     oai_picture_release(HOST, &back);
     unlink(png);
     unlink(jpeg);
-    assert_fails(oai_picture_write_png(HOST, "/nowhere/x.png", pixels, W, H, ROW, 3), OASSL_STATUS_IO, "/nowhere/x.png");
+    assert_fails(oai_picture_write_png(HOST, "/nowhere/x.png", pixels, W, H, ROW, 3), OASSL_STATUS_IO,
+                 "/nowhere/x.png");
     assert_fails(oai_picture_write_jpeg(HOST, "/nowhere/x.jpg", &view, 0), OASSL_STATUS_IO, "/nowhere/x.jpg");
     assert_fails(oai_picture_write_jpeg(HOST, jpeg, &view, 101), OASSL_STATUS_INVALID_ARGUMENT, "quality 101");
     view.row_bytes = 3 * W - 1;
@@ -172,9 +176,12 @@ static void test_memory_runs_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds_of_pictures), cmocka_unit_test(test_damaged_pictures),
-        cmocka_unit_test(test_declared_size_is_not_believed), cmocka_unit_test(test_wrong_files),
-        cmocka_unit_test(test_written_files), cmocka_unit_test(test_interlaced_png),
+        cmocka_unit_test(test_kinds_of_pictures),
+        cmocka_unit_test(test_damaged_pictures),
+        cmocka_unit_test(test_declared_size_is_not_believed),
+        cmocka_unit_test(test_wrong_files),
+        cmocka_unit_test(test_written_files),
+        cmocka_unit_test(test_interlaced_png),
         cmocka_unit_test(test_memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
