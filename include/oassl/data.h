@@ -46,7 +46,8 @@ typedef struct oassl_manifest_options {
     int32_t missing; /* OASSL_MISSING_* */
 } oassl_manifest_options;
 
-#define OASSL_MANIFEST_OPTIONS_INIT {sizeof(oassl_manifest_options)}
+#define OASSL_MANIFEST_OPTIONS_INIT                                                                                   \
+    { sizeof(oassl_manifest_options) }
 
 /* One thing in a picture that sounds or could. */
 typedef struct oassl_record_source {
@@ -68,13 +69,14 @@ typedef struct oassl_record {
     const char *split; /* "" when not given */
     const oassl_record_source *sources, *silent;
     uint32_t n_sources, n_silent;
-    uint32_t n_mix;        /* 0 = single */
-    int32_t playing;       /* crops of the built-in data: 1 played, 0 silent; -1 = not given */
-    const uint64_t *mix;   /* [n_mix] record numbers, to be given to oassl_manifest_record() */
-    uint64_t line;         /* of the file it was read from, from 1 */
+    uint32_t n_mix;      /* 0 = single */
+    int32_t playing;     /* crops of the built-in data: 1 played, 0 silent; -1 = not given */
+    const uint64_t *mix; /* [n_mix] record numbers, to be given to oassl_manifest_record() */
+    uint64_t line;       /* of the file it was read from, from 1 */
 } oassl_record;
 
-#define OASSL_RECORD_INIT {sizeof(oassl_record)}
+#define OASSL_RECORD_INIT                                                                                             \
+    { sizeof(oassl_record) }
 
 /* Immutable after loading; any number of threads may read it. */
 typedef struct oassl_manifest oassl_manifest;
@@ -89,11 +91,12 @@ OASSL_API void oassl_manifest_destroy(oassl_manifest *manifest);
 /* Records of the data file itself: numbers 0..count-1.  Records lent to mixtures have higher numbers. */
 OASSL_API uint64_t oassl_manifest_count(const oassl_manifest *manifest);
 /* `out_record->struct_size` set by the caller.  INVALID_ARGUMENT for a number out of range. */
-OASSL_API oassl_status oassl_manifest_record(const oassl_manifest *manifest, uint64_t number, oassl_record *out_record);
+OASSL_API oassl_status oassl_manifest_record(const oassl_manifest *manifest, uint64_t number,
+                                             oassl_record *out_record);
 /* NOT_FOUND names the id. */
 OASSL_API oassl_status oassl_manifest_find(const oassl_manifest *manifest, const char *id, uint64_t *out_number);
-/* Numbers of the records of a split, in file order; NULL or "" = all.  Writes at most `capacity` of them and always the
- * full count. */
+/* Numbers of the records of a split, in file order; NULL or "" = all.  Writes at most `capacity` of them and always
+ * the full count. */
 OASSL_API oassl_status oassl_manifest_split(const oassl_manifest *manifest, const char *split, uint64_t *out_numbers,
                                             uint64_t capacity, uint64_t *out_count);
 /* What OASSL_MISSING_SKIP left out, as "id: path"; NULL past the end. */
@@ -136,11 +139,12 @@ typedef struct oassl_synth_options {
     double train, val, test; /* shares of the splits, normalised to their sum [0.8, 0.1, 0.1 if all are 0] */
 } oassl_synth_options;
 
-#define OASSL_SYNTH_OPTIONS_INIT {sizeof(oassl_synth_options)}
+#define OASSL_SYNTH_OPTIONS_INIT                                                                                      \
+    { sizeof(oassl_synth_options) }
 
-/* Writes <folder>/images, audio, masks (if asked for), captions.jsonl (foreground and background of every scene, in the
- * published form), vocab.txt (a WordPiece vocabulary covering the captions) and, last, manifest.jsonl.  The folder is
- * made if need be.  The context's threads are used; progress and cancel go through its callback. */
+/* Writes <folder>/images, audio, masks (if asked for), captions.jsonl (foreground and background of every scene, in
+ * the published form), vocab.txt (a WordPiece vocabulary covering the captions) and, last, manifest.jsonl.  The folder
+ * is made if need be.  The context's threads are used; progress and cancel go through its callback. */
 OASSL_API oassl_status oassl_synth_write(const oassl_context *context, const oassl_synth_options *options,
                                          const char *folder);
 

@@ -45,9 +45,9 @@ enum {
 
 /* Which pixels of a map count, t being the threshold. */
 enum {
-    OASSL_PREDICATE_GE = 0,        /* >= t */
-    OASSL_PREDICATE_GT = 1,        /* > t */
-    OASSL_PREDICATE_GT_OR_ONE = 2  /* > t, or 1 and more */
+    OASSL_PREDICATE_GE = 0,       /* >= t */
+    OASSL_PREDICATE_GT = 1,       /* > t */
+    OASSL_PREDICATE_GT_OR_ONE = 2 /* > t, or 1 and more */
 };
 
 /* Several boxes of one source. */
@@ -58,9 +58,9 @@ enum {
 
 /* Which map belongs to which source. */
 enum {
-    OASSL_ASSIGN_BEST = 0,   /* one to one with the largest total IoU; missing maps score 0, surplus ones nothing */
+    OASSL_ASSIGN_BEST = 0,     /* one to one with the largest total IoU; missing maps score 0, surplus ones nothing */
     OASSL_ASSIGN_IN_ORDER = 1, /* map k is source k */
-    OASSL_ASSIGN_GREEDY = 2  /* maps in turn take the best source left; surplus maps add zeros (NoPrior) */
+    OASSL_ASSIGN_GREEDY = 2    /* maps in turn take the best source left; surplus maps add zeros (NoPrior) */
 };
 
 typedef struct oassl_metric_options {
@@ -72,7 +72,8 @@ typedef struct oassl_metric_options {
     int32_t assign;    /* OASSL_ASSIGN_* */
 } oassl_metric_options;
 
-#define OASSL_METRIC_OPTIONS_INIT {sizeof(oassl_metric_options)}
+#define OASSL_METRIC_OPTIONS_INIT                                                                                     \
+    { sizeof(oassl_metric_options) }
 
 /* One thing in the picture: a source, or something silent. */
 typedef struct oassl_metric_truth {
@@ -80,36 +81,36 @@ typedef struct oassl_metric_truth {
     const uint8_t *mask;     /* [height, width] of the picture, non-zero where it is; NULL = use the boxes */
     const char *label;       /* matches a twin to its source; NULL = matches any */
     uint32_t n_boxes;
-    int32_t twin;            /* among the silent: 1 = looks like the source of the same label */
+    int32_t twin; /* among the silent: 1 = looks like the source of the same label */
 } oassl_metric_truth;
 
 #define OASSL_METRIC_MAX_SOURCES 8
 
 typedef struct oassl_metric_sample {
-    const char *id;                   /* names the sample in errors; each may be added once */
-    const oassl_tensor *maps;         /* [n_maps] of shape [h, w], F32 or F64 on the CPU, any strides, any size */
+    const char *id;                    /* names the sample in errors; each may be added once */
+    const oassl_tensor *maps;          /* [n_maps] of shape [h, w], F32 or F64 on the CPU, any strides, any size */
     const oassl_metric_truth *sources; /* [n_sources] */
     const oassl_metric_truth *silent;  /* [n_silent]; only twins matter */
-    uint32_t n_maps;                  /* 0..8 */
-    uint32_t n_sources;               /* 1..8 */
+    uint32_t n_maps;                   /* 0..8 */
+    uint32_t n_sources;                /* 1..8 */
     uint32_t n_silent;
-    int32_t width, height;            /* of the picture the truth refers to; maps cover it exactly */
+    int32_t width, height; /* of the picture the truth refers to; maps cover it exactly */
 } oassl_metric_sample;
 
 /* Fractions in 0..1; over (sample, source) pairs unless said otherwise. */
 typedef struct oassl_metric_scores {
-    double success_30;          /* cIoU >= 0.3: "CIoU@0.3" */
-    double success_50;          /* cIoU >= 0.5: "cIoU", "IoU@0.5" */
-    double auc;                 /* of success over thresholds 0, 0.05 .. 1 */
+    double success_30; /* cIoU >= 0.3: "CIoU@0.3" */
+    double success_50; /* cIoU >= 0.5: "cIoU", "IoU@0.5" */
+    double auc;        /* of success over thresholds 0, 0.05 .. 1 */
     double mean_ciou;
     double adaptive_success_30; /* the same with the adaptive threshold */
     double adaptive_success_50;
     double adaptive_auc;
     double adaptive_mean_ciou;
-    double ap;                  /* mean pixel average precision: AP (one source), CAP (several) */
-    double piap;                /* best one-to-one assignment's mean pixel AP, mean over samples */
-    double pointing;            /* the map's maximum lies on the source (several maxima: the share that does) */
-    double twin;                /* highest value on the source above that on all its silent twins; a tie counts half */
+    double ap;       /* mean pixel average precision: AP (one source), CAP (several) */
+    double piap;     /* best one-to-one assignment's mean pixel AP, mean over samples */
+    double pointing; /* the map's maximum lies on the source (several maxima: the share that does) */
+    double twin;     /* highest value on the source above that on all its silent twins; a tie counts half */
 } oassl_metric_scores;
 
 typedef struct oassl_metric_result {
@@ -121,20 +122,22 @@ typedef struct oassl_metric_result {
     oassl_metric_scores model, centre, whole;
 } oassl_metric_result;
 
-#define OASSL_METRIC_RESULT_INIT {sizeof(oassl_metric_result)}
+#define OASSL_METRIC_RESULT_INIT                                                                                      \
+    { sizeof(oassl_metric_result) }
 
 /* What one (sample, source) pair scored. */
 typedef struct oassl_metric_pair {
     uint32_t struct_size;
-    uint32_t source;   /* number within the sample; UINT32_MAX for a surplus map (greedy) */
-    int32_t map;       /* the map assigned, -1 = none */
+    uint32_t source; /* number within the sample; UINT32_MAX for a surplus map (greedy) */
+    int32_t map;     /* the map assigned, -1 = none */
     int32_t has_twin;
-    const char *id;    /* the metric's, until it is destroyed */
+    const char *id; /* the metric's, until it is destroyed */
     double ciou, adaptive_ciou, ap, pointing, twin;
     int32_t peak_x, peak_y; /* at the evaluation size */
 } oassl_metric_pair;
 
-#define OASSL_METRIC_PAIR_INIT {sizeof(oassl_metric_pair)}
+#define OASSL_METRIC_PAIR_INIT                                                                                        \
+    { sizeof(oassl_metric_pair) }
 
 typedef struct oassl_metric oassl_metric;
 
@@ -143,19 +146,21 @@ OASSL_API oassl_status oassl_metric_create(const oassl_context *context, const o
                                            oassl_metric **out_metric);
 OASSL_API void oassl_metric_destroy(oassl_metric *metric);
 
-/* Copies what it needs.  NON_FINITE: a NaN or infinite value in a map, naming id, map and place; INVALID_ARGUMENT: an id
- * twice, a source without box or mask, a bad box; SHAPE_MISMATCH: a map that is not [h, w].  After a failure the metric
- * is as before. */
+/* Copies what it needs.  NON_FINITE: a NaN or infinite value in a map, naming id, map and place; INVALID_ARGUMENT: an
+ * id twice, a source without box or mask, a bad box; SHAPE_MISMATCH: a map that is not [h, w].  After a failure the
+ * metric is as before. */
 OASSL_API oassl_status oassl_metric_add(oassl_metric *metric, const oassl_metric_sample *sample);
 /* Adds all samples of `from`, which stays as it is.  Options must be the same. */
 OASSL_API oassl_status oassl_metric_merge(oassl_metric *metric, const oassl_metric *from);
 /* `out_result->struct_size` set by the caller.  With no samples every score is 0. */
 OASSL_API oassl_status oassl_metric_compute(const oassl_metric *metric, oassl_metric_result *out_result);
-/* Pairs in the order of ids, then sources; n is oassl_metric_result.n_pairs.  `out_pair->struct_size` set by the caller. */
+/* Pairs in the order of ids, then sources; n is oassl_metric_result.n_pairs.  `out_pair->struct_size` set by the
+ * caller. */
 OASSL_API oassl_status oassl_metric_get_pair(oassl_metric *metric, uint64_t index, oassl_metric_pair *out_pair);
 /* The result as JSON text with protocol, counts, list hash and library version.  Writes at most `capacity` bytes with
  * the closing NUL; *out_bytes is what the whole text needs.  capacity 0 asks for the size. */
-OASSL_API oassl_status oassl_metric_json(const oassl_metric *metric, char *out_text, uint64_t capacity, uint64_t *out_bytes);
+OASSL_API oassl_status oassl_metric_json(const oassl_metric *metric, char *out_text, uint64_t capacity,
+                                         uint64_t *out_bytes);
 
 #ifdef __cplusplus
 }

@@ -30,7 +30,8 @@ oassl_status oassl_manifest_load(const oassl_context *context, const char *path,
     oassl_manifest_options o;
     OAI_TRY(oai_options_read("manifest options", options, &o, sizeof o));
     if (o.missing < OASSL_MISSING_ERROR || o.missing > OASSL_MISSING_KEEP)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_manifest_load: options.missing is %d, expected 0..2", o.missing);
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_manifest_load: options.missing is %d, expected 0..2",
+                        o.missing);
     return oai_manifest_load(oai_context_host(context), path, o.missing, out_manifest);
 }
 
@@ -42,10 +43,13 @@ oassl_status oassl_manifest_record(const oassl_manifest *manifest, uint64_t numb
     if (!manifest) return null_argument(__func__, "manifest");
     if (!out_record) return null_argument(__func__, "out_record");
     uint32_t size = out_record->struct_size;
-    if (size < sizeof size) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_manifest_record: out_record.struct_size is %u; use OASSL_RECORD_INIT", size);
+    if (size < sizeof size)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
+                        "oassl_manifest_record: out_record.struct_size is %u; use OASSL_RECORD_INIT", size);
     if (number >= oai_manifest_count_all(manifest))
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_manifest_record: number %llu, the manifest has %llu records", (unsigned long long)number,
-                        (unsigned long long)oai_manifest_count_all(manifest));
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
+                        "oassl_manifest_record: number %llu, the manifest has %llu records",
+                        (unsigned long long)number, (unsigned long long)oai_manifest_count_all(manifest));
     memcpy(out_record, oai_manifest_at(manifest, number), size < sizeof *out_record ? size : sizeof *out_record);
     out_record->struct_size = size;
     return OASSL_STATUS_OK;
@@ -58,8 +62,8 @@ oassl_status oassl_manifest_find(const oassl_manifest *manifest, const char *id,
     return oai_manifest_find(manifest, id, out_number);
 }
 
-oassl_status oassl_manifest_split(const oassl_manifest *manifest, const char *split, uint64_t *out_numbers, uint64_t capacity,
-                                  uint64_t *out_count) {
+oassl_status oassl_manifest_split(const oassl_manifest *manifest, const char *split, uint64_t *out_numbers,
+                                  uint64_t capacity, uint64_t *out_count) {
     if (!manifest) return null_argument(__func__, "manifest");
     if (!out_count) return null_argument(__func__, "out_count");
     if (capacity && !out_numbers) return null_argument(__func__, "out_numbers");
@@ -67,9 +71,13 @@ oassl_status oassl_manifest_split(const oassl_manifest *manifest, const char *sp
     return OASSL_STATUS_OK;
 }
 
-uint64_t oassl_manifest_n_missing(const oassl_manifest *manifest) { return manifest ? oai_manifest_n_missing(manifest) : 0; }
+uint64_t oassl_manifest_n_missing(const oassl_manifest *manifest) {
+    return manifest ? oai_manifest_n_missing(manifest) : 0;
+}
 
-const char *oassl_manifest_missing(const oassl_manifest *manifest, uint64_t index) { return manifest ? oai_manifest_missing(manifest, index) : NULL; }
+const char *oassl_manifest_missing(const oassl_manifest *manifest, uint64_t index) {
+    return manifest ? oai_manifest_missing(manifest, index) : NULL;
+}
 
 /* ---- writing the built-in data -------------------------------------------------------------------------------- */
 
@@ -105,8 +113,10 @@ static json_t *texts(const char (*lines)[OAI_SYNTH_TEXT_BYTES], int32_t n) {
 
 static oassl_status caption_line(const oai_synth_clip *clip, const char *id, char **out_line) {
     json_t *labels = json_array();
-    for (int32_t i = 0; i < clip->n_sources; i++) json_array_append_new(labels, json_string(oai_synth_instrument_name(clip->objects[i].thing)));
-    json_t *object = json_pack("{s:s, s:o, s:o, s:s}", "id", id, "labels", labels, "foreground", texts(clip->foreground, clip->n_sources), "background", clip->background);
+    for (int32_t i = 0; i < clip->n_sources; i++)
+        json_array_append_new(labels, json_string(oai_synth_instrument_name(clip->objects[i].thing)));
+    json_t *object = json_pack("{s:s, s:o, s:o, s:s}", "id", id, "labels", labels, "foreground",
+                               texts(clip->foreground, clip->n_sources), "background", clip->background);
     char *text = object ? json_dumps(object, 0) : NULL;
     json_decref(object);
     size_t n = text ? strlen(text) : 0;
@@ -131,22 +141,30 @@ static void fill_record(const synth_job *job, uint64_t index, const oai_synth_cl
     snprintf(r->id, sizeof r->id, "%s_%05llu", KIND_NAMES[job->options.kind], (unsigned long long)index);
     snprintf(r->image, sizeof r->image, "images/%s.%s", r->id, job->jpeg ? "jpg" : "png");
     snprintf(r->audio, sizeof r->audio, "audio/%s.wav", r->id);
-    r->record = (oassl_record){.id = r->id, .image = r->image, .audio = clip->pcm ? r->audio : NULL, .split = split_of(job, index),
-                               .sources = r->sources, .silent = r->silent, .playing = -1};
+    r->record = (oassl_record){.id = r->id,
+                               .image = r->image,
+                               .audio = clip->pcm ? r->audio : NULL,
+                               .split = split_of(job, index),
+                               .sources = r->sources,
+                               .silent = r->silent,
+                               .playing = -1};
     if (crop) r->record.label = oai_synth_instrument_name(first->thing), r->record.playing = first->playing;
     for (int32_t i = 0; i < clip->n_objects; i++) {
         const oai_synth_object *o = &clip->objects[i];
         if (o->clutter) continue;
         bool source = o->playing || crop;
         oassl_record_source *s = source ? &r->sources[r->record.n_sources] : &r->silent[r->record.n_silent];
-        *s = (oassl_record_source){.label = oai_synth_instrument_name(o->thing), .boxes = &o->box, .n_boxes = 1, .twin = o->twin};
+        *s = (oassl_record_source){
+            .label = oai_synth_instrument_name(o->thing), .boxes = &o->box, .n_boxes = 1, .twin = o->twin};
         if (source && job->masks && o->mask) {
             char *path = r->masks[r->record.n_sources];
             snprintf(path, sizeof r->masks[0], "masks/%s_%u.png", r->id, r->record.n_sources);
             s->mask = path;
         }
-        if (source) r->record.n_sources++;
-        else r->record.n_silent++;
+        if (source)
+            r->record.n_sources++;
+        else
+            r->record.n_silent++;
     }
 }
 
@@ -166,7 +184,11 @@ static oassl_status write_media(const synth_job *job, const oai_synth_clip *clip
     }
     if (!clip->pcm) return OASSL_STATUS_OK;
     snprintf(path, sizeof path, "%s/%s", job->folder, r->audio);
-    oassl_audio audio = {.samples = clip->pcm, .frames = clip->n_samples, .channels = 1, .rate = (uint32_t)job->options.rate, .format = OASSL_AUDIO_FORMAT_F32};
+    oassl_audio audio = {.samples = clip->pcm,
+                         .frames = clip->n_samples,
+                         .channels = 1,
+                         .rate = (uint32_t)job->options.rate,
+                         .format = OASSL_AUDIO_FORMAT_F32};
     return oai_audio_file_write_wav(job->host, path, &audio);
 }
 
@@ -177,7 +199,8 @@ static oassl_status write_clip(synth_job *job, uint64_t at) {
     fill_record(job, job->first + at, &clip, &r);
     oassl_status status = write_media(job, &clip, &r);
     if (status == OASSL_STATUS_OK) status = oai_manifest_line(job->host, &r.record, NULL, &job->records[at]);
-    if (status == OASSL_STATUS_OK && clip.n_sources && clip.pcm) status = caption_line(&clip, r.id, &job->captions[at]);
+    if (status == OASSL_STATUS_OK && clip.n_sources && clip.pcm)
+        status = caption_line(&clip, r.id, &job->captions[at]);
     oai_synth_clip_free(&clip);
     return status;
 }
@@ -273,9 +296,13 @@ static void override_count(int32_t *field, int32_t given) {
 static oassl_status plan_job(const oassl_synth_options *o, synth_job *job) {
     oai_synth_options *s = &job->options;
     double seconds = o->seconds > 0 ? o->seconds : 3.0, total = o->train + o->val + o->test;
-    if (o->kind < 0 || o->kind > OASSL_SYNTH_DUET) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "synth options: kind is %d, known are 1..4", o->kind);
-    if (!(o->seconds >= 0 && o->seconds <= 600)) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "synth options: seconds is %g, expected up to 600", o->seconds);
-    if (!(o->train >= 0 && o->val >= 0 && o->test >= 0)) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "synth options: train %g, val %g, test %g: expected shares >= 0", o->train, o->val, o->test);
+    if (o->kind < 0 || o->kind > OASSL_SYNTH_DUET)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "synth options: kind is %d, known are 1..4", o->kind);
+    if (!(o->seconds >= 0 && o->seconds <= 600))
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "synth options: seconds is %g, expected up to 600", o->seconds);
+    if (!(o->train >= 0 && o->val >= 0 && o->test >= 0))
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
+                        "synth options: train %g, val %g, test %g: expected shares >= 0", o->train, o->val, o->test);
     *s = oai_synth_defaults(o->kind ? o->kind : OASSL_SYNTH_SOLO);
     s->seed = o->seed, s->off_screen = o->off_screen;
     if (o->width) s->width = o->width;
@@ -301,14 +328,17 @@ static oassl_status plan_job(const oassl_synth_options *o, synth_job *job) {
 oassl_status oassl_synth_write(const oassl_context *context, const oassl_synth_options *options, const char *folder) {
     if (!context) return null_argument(__func__, "context");
     if (!folder || !*folder) return null_argument(__func__, "folder");
-    if (strlen(folder) > 3900) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_synth_write: folder's path is longer than 3900 bytes");
+    if (strlen(folder) > 3900)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_synth_write: folder's path is longer than 3900 bytes");
     oassl_synth_options o;
     OAI_TRY(oai_options_read("synth options", options, &o, sizeof o));
     synth_job job = {.host = oai_context_host(context), .folder = folder, .lock = PTHREAD_MUTEX_INITIALIZER};
     OAI_TRY(plan_job(&o, &job));
     job.records = oai_calloc(job.host, job.n_clips, sizeof *job.records);
     job.captions = oai_calloc(job.host, job.n_clips, sizeof *job.captions);
-    oassl_status status = job.records && job.captions ? write_all(&job) : oai_no_memory(16 * job.n_clips, "the manifest of the built-in data");
+    oassl_status status = job.records && job.captions
+                              ? write_all(&job)
+                              : oai_no_memory(16 * job.n_clips, "the manifest of the built-in data");
     for (uint64_t i = 0; i < job.n_clips; i++) {
         if (job.records) oai_free(job.host, job.records[i]);
         if (job.captions) oai_free(job.host, job.captions[i]);
@@ -319,4 +349,6 @@ oassl_status oassl_synth_write(const oassl_context *context, const oassl_synth_o
     return status;
 }
 
-const char *oassl_synth_class_name(uint32_t index) { return index < OAI_N_INSTRUMENTS ? oai_synth_instrument_name((int32_t)index) : NULL; }
+const char *oassl_synth_class_name(uint32_t index) {
+    return index < OAI_N_INSTRUMENTS ? oai_synth_instrument_name((int32_t)index) : NULL;
+}

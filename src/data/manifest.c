@@ -34,7 +34,8 @@ static oassl_status append(manifest *m, const oai_manifest_entry *entry) {
     const char *id = entry->record.id;
     OAI_TRY(oai_strmap_put(&m->ids, id, strlen(id), (uint32_t)m->n_all, &old));
     if (old != OAI_STRMAP_NONE)
-        return oai_fail(OASSL_STATUS_FORMAT, "field 'id': '%s' is already the record of line %llu", id, (unsigned long long)m->entries[old].record.line);
+        return oai_fail(OASSL_STATUS_FORMAT, "field 'id': '%s' is already the record of line %llu", id,
+                        (unsigned long long)m->entries[old].record.line);
     m->entries[m->n_all++] = *entry;
     return OASSL_STATUS_OK;
 }
@@ -88,7 +89,8 @@ static oassl_status find_wanted(const manifest *m, oai_strmap *wanted) {
         const oai_manifest_entry *e = &m->entries[i];
         for (uint32_t k = 0; k < e->record.n_mix; k++) {
             const char *id = e->mix_ids[k];
-            if (oai_strmap_get(&m->ids, id, strlen(id)) == OAI_STRMAP_NONE) OAI_TRY(oai_strmap_put(wanted, id, strlen(id), (uint32_t)i, NULL));
+            if (oai_strmap_get(&m->ids, id, strlen(id)) == OAI_STRMAP_NONE)
+                OAI_TRY(oai_strmap_put(wanted, id, strlen(id), (uint32_t)i, NULL));
         }
     }
     return OASSL_STATUS_OK;
@@ -142,10 +144,13 @@ static oassl_status resolve_mixtures(manifest *m) {
         for (uint32_t k = 0; k < e->record.n_mix; k++) {
             uint32_t at = oai_strmap_get(&m->ids, e->mix_ids[k], strlen(e->mix_ids[k]));
             if (at == OAI_STRMAP_NONE)
-                return oai_fail(OASSL_STATUS_FORMAT, "%s:%llu: field 'mix': no record '%s' in this file, nor in those given after it or beside it",
-                                m->path, (unsigned long long)e->record.line, e->mix_ids[k]);
+                return oai_fail(
+                    OASSL_STATUS_FORMAT,
+                    "%s:%llu: field 'mix': no record '%s' in this file, nor in those given after it or beside it",
+                    m->path, (unsigned long long)e->record.line, e->mix_ids[k]);
             if (m->entries[at].record.n_mix)
-                return oai_fail(OASSL_STATUS_FORMAT, "%s:%llu: field 'mix': '%s' is a mixture itself", m->path, (unsigned long long)e->record.line, e->mix_ids[k]);
+                return oai_fail(OASSL_STATUS_FORMAT, "%s:%llu: field 'mix': '%s' is a mixture itself", m->path,
+                                (unsigned long long)e->record.line, e->mix_ids[k]);
             numbers[k] = at;
         }
         e->record.mix = numbers;
@@ -167,7 +172,8 @@ static void look_for_media(manifest *m) {
     for (uint64_t i = 0; i < m->n_all; i++) m->entries[i].missing = first_missing(&m->entries[i].record);
     for (uint64_t i = 0; i < m->n_data; i++) {
         oai_manifest_entry *e = &m->entries[i];
-        for (uint32_t k = 0; k < e->record.n_mix && !e->missing; k++) e->missing = m->entries[e->record.mix[k]].missing;
+        for (uint32_t k = 0; k < e->record.n_mix && !e->missing; k++)
+            e->missing = m->entries[e->record.mix[k]].missing;
     }
     for (uint64_t i = 0; i < m->n_data; i++) m->n_missing += m->entries[i].missing != NULL;
 }
@@ -176,8 +182,10 @@ static oassl_status refuse_missing(const manifest *m) {
     for (uint64_t i = 0; i < m->n_data; i++) {
         const oai_manifest_entry *e = &m->entries[i];
         if (e->missing)
-            return oai_fail(OASSL_STATUS_NOT_FOUND, "%s:%llu: record '%s': no file '%s' (%llu of %llu records lack a picture or sound)", m->path,
-                            (unsigned long long)e->record.line, e->record.id, e->missing, (unsigned long long)m->n_missing, (unsigned long long)m->n_data);
+            return oai_fail(OASSL_STATUS_NOT_FOUND,
+                            "%s:%llu: record '%s': no file '%s' (%llu of %llu records lack a picture or sound)",
+                            m->path, (unsigned long long)e->record.line, e->record.id, e->missing,
+                            (unsigned long long)m->n_missing, (unsigned long long)m->n_data);
     }
     return OASSL_STATUS_OK;
 }
@@ -213,7 +221,8 @@ static oassl_status skip_missing(manifest *m) {
         for (uint32_t k = 0; k < r->n_mix; k++) ((uint64_t *)r->mix)[k] = moved[r->mix[k]];
         OAI_TRY(oai_strmap_put(&m->ids, r->id, strlen(r->id), (uint32_t)i, NULL));
     }
-    oai_log(m->host, OAI_LOG_WARN, "%s: %llu records left out, their picture or sound is not there", m->path, (unsigned long long)m->n_missing);
+    oai_log(m->host, OAI_LOG_WARN, "%s: %llu records left out, their picture or sound is not there", m->path,
+            (unsigned long long)m->n_missing);
     return OASSL_STATUS_OK;
 }
 
@@ -237,7 +246,8 @@ static oassl_status load(manifest *m, const char *paths, int32_t missing) {
     return missing == OASSL_MISSING_SKIP ? skip_missing(m) : refuse_missing(m);
 }
 
-oassl_status oai_manifest_load(const oai_host *host, const char *paths, int32_t missing, oassl_manifest **out_manifest) {
+oassl_status oai_manifest_load(const oai_host *host, const char *paths, int32_t missing,
+                               oassl_manifest **out_manifest) {
     *out_manifest = NULL;
     manifest *m = oai_calloc(host, 1, sizeof *m);
     if (!m) return oai_no_memory(sizeof *m, paths);
@@ -245,8 +255,10 @@ oassl_status oai_manifest_load(const oai_host *host, const char *paths, int32_t 
     oai_arena_init(&m->arena, host);
     oai_strmap_init(&m->ids, host);
     oassl_status status = load(m, paths, missing);
-    if (status == OASSL_STATUS_OK) *out_manifest = m;
-    else oai_manifest_free(m);
+    if (status == OASSL_STATUS_OK)
+        *out_manifest = m;
+    else
+        oai_manifest_free(m);
     return status;
 }
 
@@ -272,7 +284,8 @@ const char *oai_manifest_missing(const oassl_manifest *m, uint64_t index) {
 oassl_status oai_manifest_find(const oassl_manifest *m, const char *id, uint64_t *out_number) {
     uint32_t at = oai_strmap_get(&m->ids, id, strlen(id));
     *out_number = at == OAI_STRMAP_NONE ? 0 : at;
-    return at == OAI_STRMAP_NONE ? oai_fail(OASSL_STATUS_NOT_FOUND, "%s: no record '%s'", m->path, id) : OASSL_STATUS_OK;
+    return at == OAI_STRMAP_NONE ? oai_fail(OASSL_STATUS_NOT_FOUND, "%s: no record '%s'", m->path, id)
+                                 : OASSL_STATUS_OK;
 }
 
 uint64_t oai_manifest_split(const oassl_manifest *m, const char *split, uint64_t *out_numbers, uint64_t capacity) {

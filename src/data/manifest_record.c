@@ -11,7 +11,8 @@ static oassl_status copy_text(oai_arena *arena, const char *text, const char **o
 }
 
 /* Optional text; `absent` when the field is not there. */
-static oassl_status take_text(oai_arena *arena, const json_t *object, const char *key, const char *absent, const char **out_text) {
+static oassl_status take_text(oai_arena *arena, const json_t *object, const char *key, const char *absent,
+                              const char **out_text) {
     *out_text = absent;
     if (!oai_json_has(object, key)) return OASSL_STATUS_OK;
     const char *text;
@@ -19,7 +20,8 @@ static oassl_status take_text(oai_arena *arena, const json_t *object, const char
     return copy_text(arena, text, out_text);
 }
 
-static oassl_status take_path(oai_arena *arena, const char *folder, const json_t *object, const char *key, const char **out_path) {
+static oassl_status take_path(oai_arena *arena, const char *folder, const json_t *object, const char *key,
+                              const char **out_path) {
     const char *text;
     *out_path = NULL;
     if (!oai_json_has(object, key)) return OASSL_STATUS_OK;
@@ -52,7 +54,8 @@ static oassl_status read_box(const char *key, const json_t *value, float *out_bo
 static oassl_status read_boxes(oai_arena *arena, const json_t *object, oassl_record_source *source) {
     json_t *list = NULL;
     bool one = oai_json_has(object, "box");
-    if (one && oai_json_has(object, "boxes")) return oai_fail(OASSL_STATUS_FORMAT, "fields 'box' and 'boxes' exclude each other");
+    if (one && oai_json_has(object, "boxes"))
+        return oai_fail(OASSL_STATUS_FORMAT, "fields 'box' and 'boxes' exclude each other");
     if (!one) {
         if (!oai_json_has(object, "boxes")) return OASSL_STATUS_OK;
         OAI_TRY(oai_json_array(object, "boxes", &list));
@@ -62,12 +65,14 @@ static oassl_status read_boxes(oai_arena *arena, const json_t *object, oassl_rec
     float(*boxes)[4] = oai_arena_alloc(arena, n * sizeof *boxes);
     if (!boxes) return no_memory();
     for (size_t i = 0; i < n; i++)
-        OAI_TRY(read_box(one ? "box" : "boxes", one ? json_object_get(object, "box") : json_array_get(list, i), boxes[i]));
+        OAI_TRY(
+            read_box(one ? "box" : "boxes", one ? json_object_get(object, "box") : json_array_get(list, i), boxes[i]));
     source->boxes = (const float(*)[4])boxes, source->n_boxes = (uint32_t)n;
     return OASSL_STATUS_OK;
 }
 
-static oassl_status read_source(oai_arena *arena, const char *folder, const json_t *object, oassl_record_source *out_source) {
+static oassl_status read_source(oai_arena *arena, const char *folder, const json_t *object,
+                                oassl_record_source *out_source) {
     bool twin = false;
     *out_source = (oassl_record_source){0};
     OAI_TRY(take_text(arena, object, "label", "", &out_source->label));
@@ -112,8 +117,9 @@ static oassl_status read_mix(oai_arena *arena, const json_t *object, oai_manifes
     const char *axis;
     OAI_TRY(oai_json_string(object, "axis", &axis));
     out_entry->record.axis = strcmp(axis, "height") == 0;
-    return strcmp(axis, "height") && strcmp(axis, "width") ? oai_json_unexpected("axis", "\"width\" or \"height\"", json_object_get(object, "axis"))
-                                                           : OASSL_STATUS_OK;
+    return strcmp(axis, "height") && strcmp(axis, "width")
+               ? oai_json_unexpected("axis", "\"width\" or \"height\"", json_object_get(object, "axis"))
+               : OASSL_STATUS_OK;
 }
 
 const char *oai_manifest_id(const json_t *object) {
@@ -133,13 +139,16 @@ static oassl_status read_plain_boxes(oai_arena *arena, const json_t *object, oas
     return OASSL_STATUS_OK;
 }
 
-oassl_status oai_manifest_parse(oai_arena *arena, const char *folder, const json_t *object, uint64_t line, oai_manifest_entry *out_entry) {
+oassl_status oai_manifest_parse(oai_arena *arena, const char *folder, const json_t *object, uint64_t line,
+                                oai_manifest_entry *out_entry) {
     *out_entry = (oai_manifest_entry){.record = OASSL_RECORD_INIT};
     oassl_record *r = &out_entry->record;
     r->line = line, r->playing = -1;
     const char *id = oai_manifest_id(object);
     if (!id && oai_json_has(object, "id")) return oai_json_unexpected("id", "a string", json_object_get(object, "id"));
-    if (!id || !*id) return oai_fail(OASSL_STATUS_FORMAT, "field 'id': missing, expected a name (or an 'image' or 'audio' to name the record by)");
+    if (!id || !*id)
+        return oai_fail(OASSL_STATUS_FORMAT,
+                        "field 'id': missing, expected a name (or an 'image' or 'audio' to name the record by)");
     OAI_TRY(copy_text(arena, id, &r->id));
     OAI_TRY(take_path(arena, folder, object, "image", &r->image));
     OAI_TRY(take_path(arena, folder, object, "audio", &r->audio));
@@ -147,15 +156,19 @@ oassl_status oai_manifest_parse(oai_arena *arena, const char *folder, const json
     OAI_TRY(take_text(arena, object, "split", "", &r->split));
     OAI_TRY(read_sources(arena, folder, object, "sources", &r->sources, &r->n_sources));
     OAI_TRY(read_sources(arena, folder, object, "silent", &r->silent, &r->n_silent));
-    if (!r->sources && (oai_json_has(object, "boxes") || oai_json_has(object, "box"))) OAI_TRY(read_plain_boxes(arena, object, r));
+    if (!r->sources && (oai_json_has(object, "boxes") || oai_json_has(object, "box")))
+        OAI_TRY(read_plain_boxes(arena, object, r));
     if (oai_json_has(object, "playing")) {
         bool playing;
         OAI_TRY(oai_json_boolean(object, "playing", &playing));
         r->playing = playing;
     }
     if (oai_json_has(object, "mix")) OAI_TRY(read_mix(arena, object, out_entry));
-    if (r->n_mix && (r->image || r->audio || r->n_sources)) return oai_fail(OASSL_STATUS_FORMAT, "field 'mix': a mixture takes pictures, sounds and sources from its parts, found its own too");
-    if (!r->n_mix && !r->image && !r->audio) return oai_fail(OASSL_STATUS_FORMAT, "fields 'image', 'audio', 'mix': expected at least one of them");
+    if (r->n_mix && (r->image || r->audio || r->n_sources))
+        return oai_fail(OASSL_STATUS_FORMAT,
+                        "field 'mix': a mixture takes pictures, sounds and sources from its parts, found its own too");
+    if (!r->n_mix && !r->image && !r->audio)
+        return oai_fail(OASSL_STATUS_FORMAT, "fields 'image', 'audio', 'mix': expected at least one of them");
     return OASSL_STATUS_OK;
 }
 
@@ -188,7 +201,8 @@ static void set_sources(json_t *object, const char *key, const oassl_record_sour
     json_object_set_new(object, key, list);
 }
 
-oassl_status oai_manifest_line(const oai_host *host, const oassl_record *r, const char *const *mix_ids, char **out_line) {
+oassl_status oai_manifest_line(const oai_host *host, const oassl_record *r, const char *const *mix_ids,
+                               char **out_line) {
     *out_line = NULL;
     json_t *object = json_object();
     json_object_set_new(object, "id", text_or_null(r->id));

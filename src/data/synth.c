@@ -13,8 +13,16 @@ typedef struct layout { /* axis-aligned boxes in pixels of what is placed so far
 static float between(oai_rng *rng, float lo, float hi) { return lo + (hi - lo) * (float)oai_rng_uniform(rng); }
 
 oai_synth_options oai_synth_defaults(int32_t kind) {
-    oai_synth_options o = {.kind = kind, .width = 224, .height = 224, .rate = 16000, .n_samples = 48000, .n_classes = OAI_N_INSTRUMENTS,
-                           .min_sources = 1, .max_sources = 1, .n_twins = 1, .max_clutter = 2};
+    oai_synth_options o = {.kind = kind,
+                           .width = 224,
+                           .height = 224,
+                           .rate = 16000,
+                           .n_samples = 48000,
+                           .n_classes = OAI_N_INSTRUMENTS,
+                           .min_sources = 1,
+                           .max_sources = 1,
+                           .n_twins = 1,
+                           .max_clutter = 2};
     if (kind == OAI_SYNTH_OBJECTS) o.min_sources = o.max_sources = o.n_twins = 0;
     if (kind == OAI_SYNTH_SOLO) o.min_others = 1, o.max_others = 2;
     if (kind == OAI_SYNTH_TWINS) o.n_twins = 2, o.max_clutter = 1;
@@ -22,7 +30,7 @@ oai_synth_options oai_synth_defaults(int32_t kind) {
     return o;
 }
 
-#define REQUIRE(cond, ...)                                                                                             \
+#define REQUIRE(cond, ...)                                                                                            \
     if (!(cond)) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "synth options: " __VA_ARGS__)
 
 oassl_status oai_synth_check(const oai_synth_options *o) {
@@ -30,16 +38,21 @@ oassl_status oai_synth_check(const oai_synth_options *o) {
     REQUIRE(o->width >= 32 && o->width <= 4096, "width is %d, expected 32..4096", o->width);
     REQUIRE(o->height >= 32 && o->height <= 4096, "height is %d, expected 32..4096", o->height);
     REQUIRE(o->rate >= 8000 && o->rate <= 96000, "rate is %d Hz, expected 8000..96000", o->rate);
-    REQUIRE(o->n_samples >= o->rate / 10 && o->n_samples <= 600 * o->rate, "%d samples at %d Hz, expected 0.1 to 600 s", o->n_samples, o->rate);
-    REQUIRE(o->n_classes >= 2 && o->n_classes <= OAI_N_INSTRUMENTS, "n_classes is %d, expected 2..%d", o->n_classes, OAI_N_INSTRUMENTS);
+    REQUIRE(o->n_samples >= o->rate / 10 && o->n_samples <= 600 * o->rate,
+            "%d samples at %d Hz, expected 0.1 to 600 s", o->n_samples, o->rate);
+    REQUIRE(o->n_classes >= 2 && o->n_classes <= OAI_N_INSTRUMENTS, "n_classes is %d, expected 2..%d", o->n_classes,
+            OAI_N_INSTRUMENTS);
     REQUIRE(o->min_sources >= 0 && o->min_sources <= o->max_sources && o->max_sources <= OAI_SYNTH_MAX_SOURCES,
             "sources are %d to %d, expected within 0..%d", o->min_sources, o->max_sources, OAI_SYNTH_MAX_SOURCES);
     REQUIRE(o->n_twins >= 0 && o->min_others >= 0 && o->min_others <= o->max_others && o->max_clutter >= 0,
-            "twins %d, others %d to %d, clutter %d: expected counts >= 0 in order", o->n_twins, o->min_others, o->max_others, o->max_clutter);
+            "twins %d, others %d to %d, clutter %d: expected counts >= 0 in order", o->n_twins, o->min_others,
+            o->max_others, o->max_clutter);
     int32_t most = o->max_sources * (1 + o->n_twins) + o->max_others + o->max_clutter;
-    REQUIRE(most <= OAI_SYNTH_MAX_OBJECTS, "up to %d things in a picture, at most %d are possible", most, OAI_SYNTH_MAX_OBJECTS);
+    REQUIRE(most <= OAI_SYNTH_MAX_OBJECTS, "up to %d things in a picture, at most %d are possible", most,
+            OAI_SYNTH_MAX_OBJECTS);
     REQUIRE(o->max_sources + o->max_others + (o->off_screen > 0) <= o->n_classes,
-            "%d sources, %d others and an off-screen sound need different classes, there are %d", o->max_sources, o->max_others, o->n_classes);
+            "%d sources, %d others and an off-screen sound need different classes, there are %d", o->max_sources,
+            o->max_others, o->n_classes);
     REQUIRE(o->off_screen >= 0 && o->off_screen <= 1, "off_screen is %g, expected a probability", o->off_screen);
     return OASSL_STATUS_OK;
 }
@@ -94,8 +107,10 @@ static void cast_object(const oai_synth_options *o, uint64_t index, oai_rng *rng
 /* Half extents of the object's box in object units after rotation by its angle. */
 static void extent(oai_synth_object *o, oai_rng *rng, float *out_w, float *out_h) {
     float w, h, lo = -6, hi = 6;
-    if (o->clutter) oai_clutter_extent(o->thing, &w, &h);
-    else oai_instrument_extent(o->thing, &w, &h, &lo, &hi);
+    if (o->clutter)
+        oai_clutter_extent(o->thing, &w, &h);
+    else
+        oai_instrument_extent(o->thing, &w, &h, &lo, &hi);
     o->angle = between(rng, lo, hi) * DEGREE * o->flip;
     float c = fabsf(cosf(o->angle)), s = fabsf(sinf(o->angle));
     *out_w = w * c + h * s, *out_h = w * s + h * c;
@@ -117,7 +132,8 @@ static void place(layout *l, oai_synth_object *o, oai_rng *rng, int32_t width, i
         if (attempt && attempt % 15 == 0) size = fmaxf(0.88f * size, 0.8f * lo * side);
         float scale = 0.5f * size / fmaxf(w, h), margin = 0.12f * scale;
         float hw = w * scale, hh = h * scale;
-        float x = between(rng, hw + margin, (float)width - hw - margin), y = between(rng, hh + margin, (float)height - hh - margin);
+        float x = between(rng, hw + margin, (float)width - hw - margin),
+              y = between(rng, hh + margin, (float)height - hh - margin);
         float box[4] = {x - hw - margin, y - hh - margin, x + hw + margin, y + hh + margin}, worst = 0;
         for (int32_t i = 0; i < l->n; i++) worst = fmaxf(worst, overlap(box, l->box[i]));
         if (worst >= best) continue;
@@ -150,7 +166,8 @@ static void place_crop(oai_synth_clip *clip, oai_rng *rng) {
     oai_synth_object *o = &clip->objects[0];
     layout l = {.n = 0};
     place(&l, o, rng, clip->width, clip->height, 0.48f, 0.88f);
-    for (int32_t i = 1; i < clip->n_objects; i++) place(&l, &clip->objects[i], rng, clip->width, clip->height, 0.2f, 0.35f);
+    for (int32_t i = 1; i < clip->n_objects; i++)
+        place(&l, &clip->objects[i], rng, clip->width, clip->height, 0.2f, 0.35f);
 }
 
 /* ---- drawing ------------------------------------------------------------------------------------------------- */
@@ -170,17 +187,29 @@ static void box_of_mask(const uint8_t *mask, int32_t width, int32_t height, floa
 static void draw_shadow(oai_pen *pen, float half_h) {
     oai_pen flat = *pen;
     flat.cosine = 1, flat.sine = 0, flat.marking = false;
-    for (int32_t i = 0; i < 3; i++) oai_draw_ellipse(&flat, 0.05f, half_h, 0.75f - 0.12f * (float)i, 0.14f - 0.03f * (float)i, oai_flat((oai_rgb){0, 0, 0}, 0.10f));
+    for (int32_t i = 0; i < 3; i++)
+        oai_draw_ellipse(&flat, 0.05f, half_h, 0.75f - 0.12f * (float)i, 0.14f - 0.03f * (float)i,
+                         oai_flat((oai_rgb){0, 0, 0}, 0.10f));
 }
 
 static oassl_status draw_object(oai_synth_clip *clip, oai_canvas *canvas, oai_synth_object *o, oai_rng *rng) {
     size_t n_pixels = (size_t)clip->width * clip->height;
     uint8_t *mask = oai_calloc(clip->host, n_pixels, 1);
     if (!mask) return oai_no_memory(n_pixels, "a mask of the built-in data");
-    oai_pen pen = {.canvas = canvas, .x = o->x, .y = o->y, .scale = o->scale, .cosine = cosf(o->angle), .sine = sinf(o->angle), .flip = o->flip, .mask = mask, .marking = true};
+    oai_pen pen = {.canvas = canvas,
+                   .x = o->x,
+                   .y = o->y,
+                   .scale = o->scale,
+                   .cosine = cosf(o->angle),
+                   .sine = sinf(o->angle),
+                   .flip = o->flip,
+                   .mask = mask,
+                   .marking = true};
     float w, h, unused;
-    if (o->clutter) oai_clutter_extent(o->thing, &w, &h);
-    else oai_instrument_extent(o->thing, &w, &h, &unused, &unused);
+    if (o->clutter)
+        oai_clutter_extent(o->thing, &w, &h);
+    else
+        oai_instrument_extent(o->thing, &w, &h, &unused, &unused);
     draw_shadow(&pen, h);
     if (o->clutter) {
         oai_clutter_render(&pen, o->thing, &o->look);
@@ -193,8 +222,10 @@ static oassl_status draw_object(oai_synth_clip *clip, oai_canvas *canvas, oai_sy
         oai_playing_render(&pen, o->thing, &player);
     }
     box_of_mask(mask, clip->width, clip->height, o->box);
-    if (o->playing) o->mask = mask;
-    else oai_free(clip->host, mask);
+    if (o->playing)
+        o->mask = mask;
+    else
+        oai_free(clip->host, mask);
     return OASSL_STATUS_OK;
 }
 
@@ -212,7 +243,8 @@ static oassl_status draw(oai_synth_clip *clip, oai_rng *rng) {
     size_t n = (size_t)clip->width * clip->height * 3;
     clip->rgb = oai_alloc(clip->host, n);
     oai_canvas canvas = {clip->width, clip->height, oai_alloc(clip->host, n * sizeof(float))};
-    oassl_status status = clip->rgb && canvas.rgb ? OASSL_STATUS_OK : oai_no_memory(5 * n, "a picture of the built-in data");
+    oassl_status status =
+        clip->rgb && canvas.rgb ? OASSL_STATUS_OK : oai_no_memory(5 * n, "a picture of the built-in data");
     if (status == OASSL_STATUS_OK) oai_synth_scenery(&canvas, clip->scenery, rng);
     /* silent things first: nothing covers what plays */
     for (int32_t pass = 0; pass < 2 && status == OASSL_STATUS_OK; pass++) {
@@ -227,7 +259,8 @@ static oassl_status draw(oai_synth_clip *clip, oai_rng *rng) {
 /* ---- sound --------------------------------------------------------------------------------------------------- */
 
 /* One instrument at the given loudness (root mean square), added to the mix. */
-static void mix_in(int32_t instrument, oai_rng *rng, const oai_synth_clip *clip, int32_t rate, double rms, float *scratch) {
+static void mix_in(int32_t instrument, oai_rng *rng, const oai_synth_clip *clip, int32_t rate, double rms,
+                   float *scratch) {
     double power = 1e-12;
     memset(scratch, 0, (size_t)clip->n_samples * sizeof *scratch);
     oai_synth_play(instrument, rng, rate, clip->n_samples, scratch);
@@ -244,7 +277,8 @@ static oassl_status sound(oai_synth_clip *clip, const oai_synth_options *o, oai_
         oai_free(clip->host, scratch);
         return oai_no_memory(bytes, "a sound of the built-in data");
     }
-    for (int32_t i = 0; i < clip->n_sources; i++) mix_in(clip->objects[i].thing, rng, clip, o->rate, between(rng, 0.06f, 0.11f), scratch);
+    for (int32_t i = 0; i < clip->n_sources; i++)
+        mix_in(clip->objects[i].thing, rng, clip, o->rate, between(rng, 0.06f, 0.11f), scratch);
     if (clip->off_screen >= 0) mix_in(clip->off_screen, rng, clip, o->rate, between(rng, 0.015f, 0.035f), scratch);
     double hiss = between(rng, 0.0002f, 0.003f);
     for (int32_t i = 0; i < clip->n_samples; i++) {
@@ -258,7 +292,8 @@ static oassl_status sound(oai_synth_clip *clip, const oai_synth_options *o, oai_
 
 /* ---- a clip --------------------------------------------------------------------------------------------------- */
 
-oassl_status oai_synth_clip_make(const oai_host *host, const oai_synth_options *o, uint64_t index, oai_synth_clip *clip) {
+oassl_status oai_synth_clip_make(const oai_host *host, const oai_synth_options *o, uint64_t index,
+                                 oai_synth_clip *clip) {
     memset(clip, 0, sizeof *clip);
     OAI_TRY(oai_synth_check(o));
     clip->host = host;

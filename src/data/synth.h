@@ -24,10 +24,10 @@ typedef struct oai_synth_options {
 } oai_synth_options;
 
 typedef struct oai_synth_object {
-    int32_t thing;  /* OAI_GUITAR.. or, when clutter, OAI_LAMP.. */
+    int32_t thing; /* OAI_GUITAR.. or, when clutter, OAI_LAMP.. */
     bool clutter, playing, twin;
-    float box[4];   /* x0 y0 x1 y1 in pixels: bounds of the mask */
-    uint8_t *mask;  /* [height, width] coverage of the instrument with the hands on it; sources only, else NULL */
+    float box[4];      /* x0 y0 x1 y1 in pixels: bounds of the mask */
+    uint8_t *mask;     /* [height, width] coverage of the instrument with the hands on it; sources only, else NULL */
     const char *color; /* or NULL */
     /* place */
     float x, y, scale, angle, flip;
@@ -38,7 +38,7 @@ typedef struct oai_synth_clip {
     int32_t width, height;
     uint8_t *rgb; /* [height, width, 3] */
     int32_t n_samples;
-    float *pcm; /* mono, within -1..1; NULL for objects */
+    float *pcm;                   /* mono, within -1..1; NULL for objects */
     int32_t n_objects, n_sources; /* the first n_sources objects are the playing ones */
     oai_synth_object objects[OAI_SYNTH_MAX_OBJECTS];
     int32_t off_screen; /* the instrument heard but not seen, or -1 */

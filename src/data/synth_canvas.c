@@ -70,7 +70,8 @@ static void paint_shape(const oai_pen *pen, bounds b, sdf distance, const void *
             if (outer <= 0) continue;
             if (edge > 0) blend(row + 3 * x, paint.edge, outer * paint.alpha);
             if (inner > 0) {
-                float light = 0.5f - 0.5f * ((ox * pen->flip - (b.x0 + b.x1) * 0.5f * pen->flip) * sx + (oy - b.y0) * sy);
+                float light =
+                    0.5f - 0.5f * ((ox * pen->flip - (b.x0 + b.x1) * 0.5f * pen->flip) * sx + (oy - b.y0) * sy);
                 float gain = 1.0f + paint.shade * clampf(light - 0.25f, -0.6f, 0.5f);
                 oai_rgb c = {clampf(paint.fill.r * gain, 0, 1), clampf(paint.fill.g * gain, 0, 1),
                              clampf(paint.fill.b * gain, 0, 1)};
@@ -120,7 +121,8 @@ static float box_distance(const void *shape, float x, float y) {
 void oai_draw_box(const oai_pen *pen, float x, float y, float half_w, float half_h, float angle, float round,
                   oai_paint paint) {
     box b = {x, y, half_w, half_h, cosf(angle), sinf(angle), fminf(round, fminf(half_w, half_h))};
-    float ex = fabsf(half_w * b.cosine) + fabsf(half_h * b.sine), ey = fabsf(half_w * b.sine) + fabsf(half_h * b.cosine);
+    float ex = fabsf(half_w * b.cosine) + fabsf(half_h * b.sine),
+          ey = fabsf(half_w * b.sine) + fabsf(half_h * b.cosine);
     paint_shape(pen, (bounds){x - ex, y - ey, x + ex, y + ey}, box_distance, &b, paint);
 }
 

@@ -18,10 +18,10 @@ typedef struct oai_canvas {
 
 typedef struct oai_pen {
     oai_canvas *canvas;
-    float x, y, scale;     /* object origin in pixels; pixels per object unit */
-    float cosine, sine;    /* rotation */
-    float flip;            /* +1 or -1: mirrors object x */
-    uint8_t *mask;         /* width*height coverage of what is drawn while `marking`; may be NULL */
+    float x, y, scale;  /* object origin in pixels; pixels per object unit */
+    float cosine, sine; /* rotation */
+    float flip;         /* +1 or -1: mirrors object x */
+    uint8_t *mask;      /* width*height coverage of what is drawn while `marking`; may be NULL */
     bool marking;
 } oai_pen;
 
@@ -44,7 +44,8 @@ oai_paint oai_solid(oai_rgb fill);
 oai_paint oai_flat(oai_rgb fill, float alpha);
 
 void oai_draw_ellipse(const oai_pen *pen, float x, float y, float rx, float ry, oai_paint paint);
-void oai_draw_box(const oai_pen *pen, float x, float y, float half_w, float half_h, float angle, float round, oai_paint paint);
+void oai_draw_box(const oai_pen *pen, float x, float y, float half_w, float half_h, float angle, float round,
+                  oai_paint paint);
 /* A capsule whose radius goes from w0 to w1. */
 void oai_draw_line(const oai_pen *pen, float x0, float y0, float x1, float y1, float w0, float w1, oai_paint paint);
 /* Straight-edged polygon of n points (x, y pairs), n <= 64. */

@@ -15,8 +15,11 @@ oai_look oai_look_draw(oai_rng *rng) {
 }
 
 oai_player oai_player_draw(oai_rng *rng) {
-    static const oai_rgb skins[] = {
-        {0.97f, 0.82f, 0.70f}, {0.92f, 0.73f, 0.58f}, {0.80f, 0.58f, 0.42f}, {0.62f, 0.42f, 0.29f}, {0.45f, 0.30f, 0.21f}};
+    static const oai_rgb skins[] = {{0.97f, 0.82f, 0.70f},
+                                    {0.92f, 0.73f, 0.58f},
+                                    {0.80f, 0.58f, 0.42f},
+                                    {0.62f, 0.42f, 0.29f},
+                                    {0.45f, 0.30f, 0.21f}};
     oai_player p = {.skin = skins[oai_rng_below(rng, 5)]};
     float hue = 360.0f * (float)oai_rng_uniform(rng), s = lerp(0.55f, 0.9f, (float)oai_rng_uniform(rng));
     p.sleeve = oai_hsv(hue, s, lerp(0.45f, 0.9f, (float)oai_rng_uniform(rng)));
@@ -33,8 +36,9 @@ static oai_rgb guitar_wood(look_ptr k) {
 }
 
 static void guitar(const oai_pen *p, look_ptr k) {
-    const float body[] = {0, -0.12f, 0.34f, -0.06f, 0.40f, 0.14f, 0.31f, 0.33f, 0.46f, 0.50f, 0.55f, 0.72f, 0.40f, 0.94f,
-                          0, 1.0f, -0.40f, 0.94f, -0.55f, 0.72f, -0.46f, 0.50f, -0.31f, 0.33f, -0.40f, 0.14f, -0.34f, -0.06f};
+    const float body[] = {0,      -0.12f, 0.34f,  -0.06f, 0.40f,  0.14f, 0.31f,  0.33f, 0.46f,  0.50f,
+                          0.55f,  0.72f,  0.40f,  0.94f,  0,      1.0f,  -0.40f, 0.94f, -0.55f, 0.72f,
+                          -0.46f, 0.50f,  -0.31f, 0.33f,  -0.40f, 0.14f, -0.34f, -0.06f};
     oai_rgb wood = guitar_wood(k), dark = {0.30f, 0.19f, 0.12f};
     oai_draw_box(p, 0, -0.42f, 0.075f, 0.42f, 0, 0.02f, oai_solid(dark));
     oai_draw_blob(p, 14, body, oai_solid(wood));
@@ -52,9 +56,9 @@ static void guitar(const oai_pen *p, look_ptr k) {
 }
 
 static void violin(const oai_pen *p, look_ptr k) {
-    const float body[] = {0, -0.14f, 0.25f, -0.12f, 0.33f, 0.06f, 0.27f, 0.20f, 0.17f, 0.32f, 0.29f, 0.46f, 0.41f, 0.66f,
-                          0.32f, 0.88f, 0, 0.94f, -0.32f, 0.88f, -0.41f, 0.66f, -0.29f, 0.46f, -0.17f, 0.32f,
-                          -0.27f, 0.20f, -0.33f, 0.06f, -0.25f, -0.12f};
+    const float body[] = {0,      -0.14f, 0.25f,  -0.12f, 0.33f,  0.06f, 0.27f,  0.20f,  0.17f,  0.32f,  0.29f,
+                          0.46f,  0.41f,  0.66f,  0.32f,  0.88f,  0,     0.94f,  -0.32f, 0.88f,  -0.41f, 0.66f,
+                          -0.29f, 0.46f,  -0.17f, 0.32f,  -0.27f, 0.20f, -0.33f, 0.06f,  -0.25f, -0.12f};
     oai_rgb wood = oai_hsv(lerp(8, 22, k->u[0]), lerp(0.72f, 0.88f, k->u[1]), lerp(0.52f, 0.70f, k->u[2]));
     oai_draw_blob(p, 16, body, oai_solid(wood));
     oai_draw_line(p, 0, -0.88f, 0, 0.28f, 0.05f, 0.075f, oai_solid(BLACK));
@@ -63,14 +67,17 @@ static void violin(const oai_pen *p, look_ptr k) {
         float s = (float)side;
         const float hole[] = {s * 0.10f, 0.30f, s * 0.17f, 0.36f, s * 0.14f, 0.48f, s * 0.21f, 0.56f};
         oai_draw_curve(p, 4, hole, 0.025f, 0.025f, oai_flat(BLACK, 1));
-        oai_draw_line(p, s * 0.09f, -0.78f + 0.06f * s, s * 0.15f, -0.78f + 0.06f * s, 0.022f, 0.022f, oai_flat(BLACK, 1));
+        oai_draw_line(p, s * 0.09f, -0.78f + 0.06f * s, s * 0.15f, -0.78f + 0.06f * s, 0.022f, 0.022f,
+                      oai_flat(BLACK, 1));
     }
     oai_draw_box(p, 0, 0.45f, 0.12f, 0.03f, 0, 0.01f, oai_flat(IVORY, 1));
     oai_draw_polygon(p, 4, (float[]){-0.09f, 0.56f, 0.09f, 0.56f, 0.05f, 0.86f, -0.05f, 0.86f}, oai_solid(BLACK));
     oai_draw_ellipse(p, -0.2f, 0.82f, 0.14f, 0.08f, oai_solid(BLACK));
 }
 
-static oai_rgb drum_shell(look_ptr k) { return oai_hsv(360.0f * k->u[0], lerp(0.65f, 0.9f, k->u[1]), lerp(0.55f, 0.85f, k->u[2])); }
+static oai_rgb drum_shell(look_ptr k) {
+    return oai_hsv(360.0f * k->u[0], lerp(0.65f, 0.9f, k->u[1]), lerp(0.55f, 0.85f, k->u[2]));
+}
 
 static void drum(const oai_pen *p, look_ptr k) {
     oai_rgb shell = drum_shell(k);
@@ -87,8 +94,8 @@ static void drum(const oai_pen *p, look_ptr k) {
 
 static void trumpet(const oai_pen *p, look_ptr k) {
     oai_rgb brass = oai_hsv(lerp(44, 52, k->u[0]), lerp(0.70f, 0.85f, k->u[1]), lerp(0.90f, 1.0f, k->u[2]));
-    const float flare[] = {0.30f, -0.09f, 0.62f, -0.13f, 0.82f, -0.22f, 0.96f, -0.44f, 1.0f, -0.03f, 0.96f, 0.38f, 0.82f,
-                           0.16f, 0.62f, 0.07f, 0.30f, 0.03f};
+    const float flare[] = {0.30f,  -0.09f, 0.62f, -0.13f, 0.82f, -0.22f, 0.96f, -0.44f, 1.0f,
+                           -0.03f, 0.96f,  0.38f, 0.82f,  0.16f, 0.62f,  0.07f, 0.30f,  0.03f};
     const float loop[] = {0.30f, 0.34f, -0.38f, 0.34f, -0.52f, 0.26f, -0.55f, 0.12f, -0.48f, 0.0f, -0.30f, -0.03f};
     const float back[] = {0.26f, 0.34f, 0.42f, 0.26f, 0.42f, 0.06f, 0.28f, -0.03f};
     oai_draw_curve(p, 6, loop, 0.055f, 0.055f, oai_solid(brass));
@@ -124,7 +131,8 @@ static void piano(const oai_pen *p, look_ptr k) {
         oai_draw_line(p, x, -0.04f, x, 0.28f, 0.012f, 0.012f, oai_flat(BLACK, 0.8f));
         if (i % 7 != 3 && i % 7 != 0) oai_draw_box(p, x, 0.03f, 0.05f, 0.09f, 0, 0.01f, oai_flat(BLACK, 1));
     }
-    for (int32_t i = -1; i <= 1; i += 2) oai_draw_ellipse(p, 0.08f * (float)i, 0.84f, 0.06f, 0.04f, oai_solid(oai_hsv(46, 0.7f, 0.9f)));
+    for (int32_t i = -1; i <= 1; i += 2)
+        oai_draw_ellipse(p, 0.08f * (float)i, 0.84f, 0.06f, 0.04f, oai_solid(oai_hsv(46, 0.7f, 0.9f)));
 }
 
 static void flute(const oai_pen *p, look_ptr k) {
@@ -135,15 +143,16 @@ static void flute(const oai_pen *p, look_ptr k) {
     oai_draw_box(p, 0.62f, 0, 0.03f, 0.115f, 0, 0.01f, oai_solid(key));
     oai_draw_ellipse(p, -0.70f, -0.03f, 0.12f, 0.07f, oai_solid(key));
     oai_draw_ellipse(p, -0.70f, -0.04f, 0.06f, 0.03f, oai_flat(BLACK, 1));
-    for (int32_t i = 0; i < 6; i++) oai_draw_ellipse(p, -0.28f + 0.155f * (float)i, -0.02f, 0.06f, 0.06f, oai_solid(key));
+    for (int32_t i = 0; i < 6; i++)
+        oai_draw_ellipse(p, -0.28f + 0.155f * (float)i, -0.02f, 0.06f, 0.06f, oai_solid(key));
     oai_draw_line(p, -0.3f, 0.10f, 0.5f, 0.10f, 0.02f, 0.02f, oai_flat(key, 1));
 }
 
 static void bell(const oai_pen *p, look_ptr k) {
     oai_rgb bronze = oai_hsv(lerp(24, 34, k->u[0]), lerp(0.72f, 0.85f, k->u[1]), lerp(0.68f, 0.82f, k->u[2]));
     oai_rgb wood = {0.36f, 0.20f, 0.12f}, ribbon = oai_hsv(lerp(340, 380, k->u[3]), 0.8f, 0.75f);
-    const float cup[] = {-0.20f, -0.36f, 0.20f, -0.36f, 0.36f, -0.22f, 0.42f, 0.10f, 0.50f, 0.42f, 0.76f, 0.72f,
-                         -0.76f, 0.72f, -0.50f, 0.42f, -0.42f, 0.10f, -0.36f, -0.22f};
+    const float cup[] = {-0.20f, -0.36f, 0.20f,  -0.36f, 0.36f,  -0.22f, 0.42f,  0.10f, 0.50f,  0.42f,
+                         0.76f,  0.72f,  -0.76f, 0.72f,  -0.50f, 0.42f,  -0.42f, 0.10f, -0.36f, -0.22f};
     oai_draw_ellipse(p, 0, 0.80f, 0.17f, 0.17f, oai_solid(BLACK));
     oai_draw_box(p, 0, -0.66f, 0.09f, 0.30f, 0, 0.08f, oai_solid(wood));
     oai_draw_ellipse(p, 0, -0.90f, 0.14f, 0.10f, oai_solid(wood));
@@ -155,10 +164,11 @@ static void bell(const oai_pen *p, look_ptr k) {
 
 static void saxophone(const oai_pen *p, look_ptr k) {
     oai_rgb brass = oai_hsv(lerp(36, 43, k->u[0]), lerp(0.78f, 0.92f, k->u[1]), lerp(0.80f, 0.92f, k->u[2]));
-    const float tube[] = {-0.34f, -0.86f, -0.24f, -0.62f, -0.16f, -0.2f, -0.10f, 0.3f, -0.02f, 0.62f, 0.16f, 0.78f,
-                          0.36f, 0.66f, 0.44f, 0.40f};
+    const float tube[] = {-0.34f, -0.86f, -0.24f, -0.62f, -0.16f, -0.2f, -0.10f, 0.3f,
+                          -0.02f, 0.62f,  0.16f,  0.78f,  0.36f,  0.66f, 0.44f,  0.40f};
     const float neck[] = {-0.62f, -0.74f, -0.52f, -0.90f, -0.36f, -0.90f, -0.33f, -0.80f};
-    const float flare[] = {0.22f, 0.42f, 0.24f, 0.20f, 0.16f, -0.02f, 0.05f, -0.16f, 0.80f, -0.24f, 0.70f, -0.02f, 0.65f, 0.22f, 0.64f, 0.46f};
+    const float flare[] = {0.22f, 0.42f,  0.24f, 0.20f,  0.16f, -0.02f, 0.05f, -0.16f,
+                           0.80f, -0.24f, 0.70f, -0.02f, 0.65f, 0.22f,  0.64f, 0.46f};
     oai_draw_curve(p, 4, neck, 0.05f, 0.065f, oai_solid(brass));
     oai_draw_line(p, -0.66f, -0.66f, -0.60f, -0.78f, 0.05f, 0.06f, oai_solid(BLACK));
     oai_draw_curve(p, 8, tube, 0.075f, 0.22f, oai_solid(brass));
@@ -171,7 +181,9 @@ static void saxophone(const oai_pen *p, look_ptr k) {
     oai_draw_line(p, -0.02f, -0.4f, 0.06f, 0.45f, 0.025f, 0.025f, oai_solid(oai_mix(brass, IVORY, 0.3f)));
 }
 
-static oai_rgb accordion_case(look_ptr k) { return oai_hsv(lerp(330, 380, k->u[0]) + (k->u[1] < 0.4f ? 230.0f : 0.0f), 0.78f, lerp(0.55f, 0.78f, k->u[2])); }
+static oai_rgb accordion_case(look_ptr k) {
+    return oai_hsv(lerp(330, 380, k->u[0]) + (k->u[1] < 0.4f ? 230.0f : 0.0f), 0.78f, lerp(0.55f, 0.78f, k->u[2]));
+}
 
 static void accordion(const oai_pen *p, look_ptr k) {
     oai_rgb shell = accordion_case(k), fold = oai_mix(shell, BLACK, 0.6f);
@@ -187,7 +199,8 @@ static void accordion(const oai_pen *p, look_ptr k) {
         if (i % 4 != 3) oai_draw_box(p, -0.74f, y, 0.08f, 0.04f, 0, 0.01f, oai_flat(BLACK, 1));
     }
     for (int32_t i = 0; i < 12; i++)
-        oai_draw_ellipse(p, 0.58f + 0.14f * (float)(i % 2), -0.5f + 0.19f * (float)(i / 2), 0.045f, 0.045f, oai_flat(IVORY, 1));
+        oai_draw_ellipse(p, 0.58f + 0.14f * (float)(i % 2), -0.5f + 0.19f * (float)(i / 2), 0.045f, 0.045f,
+                         oai_flat(IVORY, 1));
     oai_draw_line(p, -0.48f, -0.55f, -0.48f, 0.55f, 0.03f, 0.03f, oai_flat(STEEL, 1));
 }
 
@@ -210,11 +223,16 @@ typedef struct instrument_kind {
 } instrument_kind;
 
 static const instrument_kind KINDS[OAI_N_INSTRUMENTS] = {
-    [OAI_GUITAR] = {0.56f, 1.0f, -42, 42, guitar},      [OAI_VIOLIN] = {0.42f, 1.0f, -42, 42, violin},
-    [OAI_DRUM] = {0.87f, 0.72f, -9, 9, drum},           [OAI_TRUMPET] = {1.0f, 0.46f, -30, 20, trumpet},
-    [OAI_PIANO] = {0.96f, 0.90f, -4, 4, piano},         [OAI_FLUTE] = {1.0f, 0.14f, -48, -22, flute},
-    [OAI_BELL] = {0.80f, 0.98f, -25, 25, bell},         [OAI_SAXOPHONE] = {0.74f, 0.94f, -20, 20, saxophone},
-    [OAI_ACCORDION] = {0.94f, 0.73f, -12, 12, accordion}, [OAI_XYLOPHONE] = {0.97f, 0.62f, -14, 14, xylophone},
+    [OAI_GUITAR] = {0.56f, 1.0f, -42, 42, guitar},
+    [OAI_VIOLIN] = {0.42f, 1.0f, -42, 42, violin},
+    [OAI_DRUM] = {0.87f, 0.72f, -9, 9, drum},
+    [OAI_TRUMPET] = {1.0f, 0.46f, -30, 20, trumpet},
+    [OAI_PIANO] = {0.96f, 0.90f, -4, 4, piano},
+    [OAI_FLUTE] = {1.0f, 0.14f, -48, -22, flute},
+    [OAI_BELL] = {0.80f, 0.98f, -25, 25, bell},
+    [OAI_SAXOPHONE] = {0.74f, 0.94f, -20, 20, saxophone},
+    [OAI_ACCORDION] = {0.94f, 0.73f, -12, 12, accordion},
+    [OAI_XYLOPHONE] = {0.97f, 0.62f, -14, 14, xylophone},
 };
 
 void oai_instrument_extent(int32_t i, float *out_half_w, float *out_half_h, float *out_tilt_lo, float *out_tilt_hi) {
@@ -222,10 +240,13 @@ void oai_instrument_extent(int32_t i, float *out_half_w, float *out_half_h, floa
     *out_tilt_lo = KINDS[i].tilt_lo, *out_tilt_hi = KINDS[i].tilt_hi;
 }
 
-void oai_instrument_render(oai_pen *pen, int32_t instrument, const oai_look *look) { KINDS[instrument].draw(pen, look); }
+void oai_instrument_render(oai_pen *pen, int32_t instrument, const oai_look *look) {
+    KINDS[instrument].draw(pen, look);
+}
 
 static const char *hue_word(float hue) {
-    static const char *const words[] = {"red", "orange", "yellow", "green", "green", "teal", "blue", "blue", "purple", "pink", "red"};
+    static const char *const words[] = {"red",  "orange", "yellow", "green", "green", "teal",
+                                        "blue", "blue",   "purple", "pink",  "red"};
     hue = fmodf(hue + 720.0f, 360.0f);
     return words[(int32_t)(hue / 33.0f)];
 }
@@ -248,19 +269,21 @@ static void hand(oai_pen *p, const oai_player *who, float x, float y, float angl
     float c = cosf(angle), s = sinf(angle), back = 1.55f * size;
     oai_rgb skin = who->skin, cuff = oai_mix(who->sleeve, IVORY, 0.75f);
     p->marking = false; /* the arm leads away from the instrument */
-    oai_draw_line(p, x - c * size * 0.7f, y - s * size * 0.7f, x - c * (back + size * 1.1f), y - s * (back + size * 1.1f), 0.62f * size, 0.85f * size,
-                  oai_solid(who->sleeve));
-    oai_draw_line(p, x - c * size * 0.68f - s * 0.5f * size, y - s * size * 0.68f + c * 0.5f * size, x - c * size * 0.68f + s * 0.5f * size,
-                  y - s * size * 0.68f - c * 0.5f * size, 0.2f * size, 0.2f * size, oai_solid(cuff));
+    oai_draw_line(p, x - c * size * 0.7f, y - s * size * 0.7f, x - c * (back + size * 1.1f),
+                  y - s * (back + size * 1.1f), 0.62f * size, 0.85f * size, oai_solid(who->sleeve));
+    oai_draw_line(p, x - c * size * 0.68f - s * 0.5f * size, y - s * size * 0.68f + c * 0.5f * size,
+                  x - c * size * 0.68f + s * 0.5f * size, y - s * size * 0.68f - c * 0.5f * size, 0.2f * size,
+                  0.2f * size, oai_solid(cuff));
     p->marking = true;
     for (int32_t i = 0; i < 4; i++) {
         float across = (-0.48f + 0.32f * (float)i) * size, reach = (i == 1 || i == 2 ? 1.05f : 0.9f) * size;
         float fx = x - s * across, fy = y + c * across;
-        oai_draw_line(p, fx + c * size * 0.2f, fy + s * size * 0.2f, fx + c * reach, fy + s * reach, 0.17f * size, 0.14f * size, oai_solid(skin));
+        oai_draw_line(p, fx + c * size * 0.2f, fy + s * size * 0.2f, fx + c * reach, fy + s * reach, 0.17f * size,
+                      0.14f * size, oai_solid(skin));
     }
     oai_draw_ellipse(p, x, y, 0.62f * size, 0.62f * size, oai_solid(skin));
-    oai_draw_line(p, x + s * 0.55f * size, y - c * 0.55f * size, x + s * 0.75f * size + c * 0.6f * size, y - c * 0.75f * size + s * 0.6f * size,
-                  0.2f * size, 0.15f * size, oai_solid(skin));
+    oai_draw_line(p, x + s * 0.55f * size, y - c * 0.55f * size, x + s * 0.75f * size + c * 0.6f * size,
+                  y - c * 0.75f * size + s * 0.6f * size, 0.2f * size, 0.15f * size, oai_solid(skin));
 }
 
 /* Stick with a round head from the hand at (x, y) to the point struck. */
@@ -280,7 +303,8 @@ static void sound_arcs(oai_pen *p, float x, float y, float angle, float radius) 
 static void note(oai_pen *p, float x, float y, float size) {
     oai_paint ink = {{0.12f, 0.10f, 0.20f}, {1, 1, 0.92f}, 0.04f, 0, 1};
     oai_draw_line(p, x + 0.42f * size, y, x + 0.42f * size, y - 1.5f * size, 0.09f * size, 0.09f * size, ink);
-    oai_draw_line(p, x + 0.42f * size, y - 1.5f * size, x + 0.95f * size, y - 1.0f * size, 0.13f * size, 0.08f * size, ink);
+    oai_draw_line(p, x + 0.42f * size, y - 1.5f * size, x + 0.95f * size, y - 1.0f * size, 0.13f * size, 0.08f * size,
+                  ink);
     oai_draw_ellipse(p, x, y, 0.48f * size, 0.36f * size, ink);
 }
 
@@ -293,7 +317,8 @@ static void play_hands(oai_pen *p, int32_t instrument, const oai_player *w) {
         hand(p, w, -0.08f, -0.52f - lift, 0.25f + a, 0.22f);
         break;
     case OAI_VIOLIN:
-        oai_draw_line(p, -0.75f, 0.58f - lift, 0.95f, 0.12f + lift, 0.045f, 0.045f, oai_solid((oai_rgb){0.55f, 0.26f, 0.12f}));
+        oai_draw_line(p, -0.75f, 0.58f - lift, 0.95f, 0.12f + lift, 0.045f, 0.045f,
+                      oai_solid((oai_rgb){0.55f, 0.26f, 0.12f}));
         oai_draw_line(p, -0.72f, 0.66f - lift, 0.95f, 0.21f + lift, 0.02f, 0.02f, oai_flat(IVORY, 1));
         hand(p, w, 0.72f, 0.22f + lift, 3.3f + a, 0.27f);
         hand(p, w, -0.08f, -0.56f, 0.3f + a, 0.22f);

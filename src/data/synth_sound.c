@@ -23,9 +23,11 @@ static double bump(double f, double centre, double width) {
 /* Strength of harmonic h at frequency f: the class's spectrum with its formants. */
 static double harmonic(int32_t instrument, int32_t h, double f) {
     switch (instrument) {
-    case OAI_VIOLIN: return (0.25 + 1.5 * bump(f, 480, 180) + 2.5 * bump(f, 1050, 350) + 2.5 * bump(f, 2900, 700)) / pow(h, 0.9);
+    case OAI_VIOLIN:
+        return (0.25 + 1.5 * bump(f, 480, 180) + 2.5 * bump(f, 1050, 350) + 2.5 * bump(f, 2900, 700)) / pow(h, 0.9);
     case OAI_TRUMPET: return 0.05 + 1.2 * bump(f, 1350, 700) + 0.25 * bump(f, 2600, 900);
-    case OAI_SAXOPHONE: return ((h & 1 ? 1.0 : 0.35) * (0.3 + 1.6 * bump(f, 650, 250) + 0.9 * bump(f, 1700, 400))) / pow(h, 0.6);
+    case OAI_SAXOPHONE:
+        return ((h & 1 ? 1.0 : 0.35) * (0.3 + 1.6 * bump(f, 650, 250) + 0.9 * bump(f, 1700, 400))) / pow(h, 0.6);
     case OAI_ACCORDION: return (h <= 16 ? 1.0 : 0.2) * (h % 3 ? 0.6 : 1.0) / pow(h, 0.55);
     case OAI_FLUTE: return h == 1 ? 1.0 : h == 2 ? 0.22 : h == 3 ? 0.06 : 0.0;
     default: return 1.0 / h;
@@ -60,7 +62,8 @@ static void play_tone(const score *s, int32_t instrument, const tone *t) {
     for (int32_t i = 0; i < count && first + i < s->n; i++) {
         double at = i * dt, rest = t->length - at;
         if (i % 16 == 0) { /* slow things change every millisecond */
-            vibrato = t->vibrato_depth * sin(TAU * t->vibrato_rate * at) * fmin(1.0, at / 0.25) + t->glide * exp(-at / 0.03);
+            vibrato =
+                t->vibrato_depth * sin(TAU * t->vibrato_rate * at) * fmin(1.0, at / 0.25) + t->glide * exp(-at / 0.03);
         }
         double envelope = fmin(1.0, at / t->attack) * fmin(1.0, rest / t->release) *
                           (1.0 - t->swell * (0.5 + 0.5 * cos(TAU * 3.0 * at)));
@@ -117,7 +120,8 @@ static void play_drum(const score *s, double start, double gain, bool low) {
         double at = (double)i / s->rate, noise = oai_rng_uniform(s->rng) * 2 - 1;
         phase += f0 * (1 + 1.2 * exp(-at / 0.02)) / s->rate;
         band += 0.7 * (noise - band);
-        double body = sin(TAU * phase) * exp(-at / (low ? 0.10 : 0.05)), snare = (noise - 0.6 * band) * exp(-at / (low ? 0.015 : 0.07));
+        double body = sin(TAU * phase) * exp(-at / (low ? 0.10 : 0.05)),
+               snare = (noise - 0.6 * band) * exp(-at / (low ? 0.015 : 0.07));
         s->pcm[first + i] += (float)(gain * ((low ? 1.1 : 0.5) * body + (low ? 0.3 : 0.9) * snare));
     }
 }
@@ -129,15 +133,18 @@ static double pitch(double base, int32_t degree) {
 }
 
 static void strike(const score *s, int32_t instrument, double at, double f, double gain) {
-    static const double bell_modes[7][3] = {{0.5, 0.5, 2.2}, {1.0, 1.0, 2.0}, {1.19, 0.7, 1.6}, {1.5, 0.4, 1.3}, {2.0, 0.8, 1.2}, {2.74, 0.5, 0.8}, {4.1, 0.3, 0.5}};
+    static const double bell_modes[7][3] = {{0.5, 0.5, 2.2}, {1.0, 1.0, 2.0},  {1.19, 0.7, 1.6}, {1.5, 0.4, 1.3},
+                                            {2.0, 0.8, 1.2}, {2.74, 0.5, 0.8}, {4.1, 0.3, 0.5}};
     static const double bar_modes[3][3] = {{1.0, 1.0, 0.40}, {3.0, 0.5, 0.16}, {6.1, 0.25, 0.07}};
     if (instrument == OAI_BELL) {
-        for (int32_t i = 0; i < 7; i++) play_mode(s, at, f * bell_modes[i][0], gain * bell_modes[i][1], bell_modes[i][2]);
+        for (int32_t i = 0; i < 7; i++)
+            play_mode(s, at, f * bell_modes[i][0], gain * bell_modes[i][1], bell_modes[i][2]);
     } else if (instrument == OAI_XYLOPHONE) {
         for (int32_t i = 0; i < 3; i++) play_mode(s, at, f * bar_modes[i][0], gain * bar_modes[i][1], bar_modes[i][2]);
     } else { /* piano: slightly stretched harmonics, the higher the shorter */
         for (int32_t h = 1; h <= 9; h++)
-            play_mode(s, at, f * h * sqrt(1 + 0.0006 * h * h), gain * pow(h, -1.1), (1.8 / (1 + 0.25 * h)) * pow(220 / f, 0.3));
+            play_mode(s, at, f * h * sqrt(1 + 0.0006 * h * h), gain * pow(h, -1.1),
+                      (1.8 / (1 + 0.25 * h)) * pow(220 / f, 0.3));
     }
 }
 
@@ -160,7 +167,8 @@ static void play_guitar(const score *s, double base, double beat) {
     for (double at = between(s->rng, 0, 0.15); at < length - 0.1; at += beat) {
         int32_t degree = (int32_t)oai_rng_below(s->rng, 5), strum = oai_rng_uniform(s->rng) < 0.5 ? 4 : 1;
         for (int32_t i = 0; i < strum; i++)
-            play_string(s, at + 0.018 * i, pitch(base, degree + 2 * i), strum > 1 ? 0.7 : 1.0, between(s->rng, 0.992, 0.997));
+            play_string(s, at + 0.018 * i, pitch(base, degree + 2 * i), strum > 1 ? 0.7 : 1.0,
+                        between(s->rng, 0.992, 0.997));
     }
 }
 
@@ -176,12 +184,23 @@ static void play_melody(const score *s, int32_t instrument, double base, double 
     double length = (double)s->n / s->rate;
     for (double at = between(s->rng, 0, 0.12); at < length - 0.1;) {
         double f = pitch(base, (int32_t)oai_rng_below(s->rng, 7)), hold = beat * (1 + oai_rng_below(s->rng, 3)) * 0.75;
-        tone t = {.start = at, .length = fmax(0.15, hold), .f = f, .gain = between(s->rng, 0.8, 1), .attack = 0.03, .release = 0.06};
+        tone t = {.start = at,
+                  .length = fmax(0.15, hold),
+                  .f = f,
+                  .gain = between(s->rng, 0.8, 1),
+                  .attack = 0.03,
+                  .release = 0.06};
         switch (instrument) {
-        case OAI_VIOLIN: t.attack = 0.09, t.vibrato_rate = between(s->rng, 5, 6.5), t.vibrato_depth = 0.011, t.breath = 0.04; break;
+        case OAI_VIOLIN:
+            t.attack = 0.09, t.vibrato_rate = between(s->rng, 5, 6.5), t.vibrato_depth = 0.011, t.breath = 0.04;
+            break;
         case OAI_TRUMPET: t.attack = 0.025, t.glide = -0.03, t.length *= 0.8; break;
-        case OAI_SAXOPHONE: t.attack = 0.04, t.glide = -0.08, t.vibrato_rate = 4.5, t.vibrato_depth = 0.008, t.breath = 0.12; break;
-        case OAI_FLUTE: t.attack = 0.07, t.breath = 0.22, t.swell = 0.35, t.vibrato_rate = 5, t.vibrato_depth = 0.004; break;
+        case OAI_SAXOPHONE:
+            t.attack = 0.04, t.glide = -0.08, t.vibrato_rate = 4.5, t.vibrato_depth = 0.008, t.breath = 0.12;
+            break;
+        case OAI_FLUTE:
+            t.attack = 0.07, t.breath = 0.22, t.swell = 0.35, t.vibrato_rate = 5, t.vibrato_depth = 0.004;
+            break;
         default: t.attack = 0.06, t.release = 0.10, t.length = fmax(0.4, 1.3 * hold); break;
         }
         play_tone(s, instrument, &t);
@@ -195,8 +214,10 @@ static void play_melody(const score *s, int32_t instrument, double base, double 
 
 void oai_synth_play(int32_t instrument, oai_rng *rng, int32_t rate, int32_t n_samples, float *pcm) {
     static const double bases[OAI_N_INSTRUMENTS][2] = {
-        [OAI_GUITAR] = {98, 165}, [OAI_VIOLIN] = {294, 523}, [OAI_DRUM] = {1, 2}, [OAI_TRUMPET] = {262, 440}, [OAI_PIANO] = {196, 349},
-        [OAI_FLUTE] = {587, 988}, [OAI_BELL] = {620, 1200}, [OAI_SAXOPHONE] = {117, 208}, [OAI_ACCORDION] = {220, 392}, [OAI_XYLOPHONE] = {784, 1319}};
+        [OAI_GUITAR] = {98, 165},     [OAI_VIOLIN] = {294, 523},    [OAI_DRUM] = {1, 2},
+        [OAI_TRUMPET] = {262, 440},   [OAI_PIANO] = {196, 349},     [OAI_FLUTE] = {587, 988},
+        [OAI_BELL] = {620, 1200},     [OAI_SAXOPHONE] = {117, 208}, [OAI_ACCORDION] = {220, 392},
+        [OAI_XYLOPHONE] = {784, 1319}};
     score s = {rng, rate, n_samples, pcm};
     double base = between(rng, bases[instrument][0], bases[instrument][1]), beat = between(rng, 0.28, 0.55);
     switch (instrument) {

@@ -6,14 +6,15 @@
 #include "data/synth.h"
 
 static const char *const INSTRUMENTS[OAI_N_INSTRUMENTS] = {
-    [OAI_GUITAR] = "guitar", [OAI_VIOLIN] = "violin", [OAI_DRUM] = "drum", [OAI_TRUMPET] = "trumpet", [OAI_PIANO] = "piano",
-    [OAI_FLUTE] = "flute",   [OAI_BELL] = "bell",     [OAI_SAXOPHONE] = "saxophone", [OAI_ACCORDION] = "accordion", [OAI_XYLOPHONE] = "xylophone"};
+    [OAI_GUITAR] = "guitar",       [OAI_VIOLIN] = "violin",      [OAI_DRUM] = "drum", [OAI_TRUMPET] = "trumpet",
+    [OAI_PIANO] = "piano",         [OAI_FLUTE] = "flute",        [OAI_BELL] = "bell", [OAI_SAXOPHONE] = "saxophone",
+    [OAI_ACCORDION] = "accordion", [OAI_XYLOPHONE] = "xylophone"};
 static const char *const CLUTTER[OAI_N_CLUTTER] = {
-    [OAI_LAMP] = "lamp", [OAI_CHAIR] = "chair", [OAI_PLANT] = "plant", [OAI_BOOKS] = "stack of books",
-    [OAI_CRATE] = "wooden crate", [OAI_VASE] = "vase", [OAI_FRAME] = "picture frame", [OAI_BALL] = "ball"};
-static const char *const SCENERIES[OAI_N_SCENERIES] = {
-    "a wooden floor and a wall", "a striped wall and a carpet", "green grass under the sky", "a stage with a red curtain",
-    "a tiled floor and a wall", "a plain wall"};
+    [OAI_LAMP] = "lamp",          [OAI_CHAIR] = "chair", [OAI_PLANT] = "plant",         [OAI_BOOKS] = "stack of books",
+    [OAI_CRATE] = "wooden crate", [OAI_VASE] = "vase",   [OAI_FRAME] = "picture frame", [OAI_BALL] = "ball"};
+static const char *const SCENERIES[OAI_N_SCENERIES] = {"a wooden floor and a wall", "a striped wall and a carpet",
+                                                       "green grass under the sky", "a stage with a red curtain",
+                                                       "a tiled floor and a wall",  "a plain wall"};
 
 /* What the playing looks like, by instrument: "a hand VERB a guitar". */
 static const char *const ACTIONS[OAI_N_INSTRUMENTS][3] = {
@@ -27,11 +28,11 @@ static const char *const ACTIONS[OAI_N_INSTRUMENTS][3] = {
     [OAI_SAXOPHONE] = {"playing", "pressing the keys of", "fingering"},
     [OAI_ACCORDION] = {"playing", "squeezing", "pressing the keys of"},
     [OAI_XYLOPHONE] = {"playing", "striking mallets on", "hitting the bars of"}};
-static const char *const PLAYER_FORMS[] = {"an image of a hand %s %s", "an image of hands %s %s", "an image of a person's hands %s %s",
-                                           "an image of a musician %s %s"};
-static const char *const OTHER_WORDS =
-    "a an and of the in with image silent unplayed resting another nobody plays hand hands person s musician standing silence alone "
-    "red orange yellow green teal blue purple pink black brown silver golden";
+static const char *const PLAYER_FORMS[] = {"an image of a hand %s %s", "an image of hands %s %s",
+                                           "an image of a person's hands %s %s", "an image of a musician %s %s"};
+static const char *const OTHER_WORDS = "a an and of the in with image silent unplayed resting another nobody plays "
+                                       "hand hands person s musician standing silence alone "
+                                       "red orange yellow green teal blue purple pink black brown silver golden";
 
 const char *oai_synth_instrument_name(int32_t i) { return i >= 0 && i < OAI_N_INSTRUMENTS ? INSTRUMENTS[i] : NULL; }
 const char *oai_synth_clutter_name(int32_t i) { return i >= 0 && i < OAI_N_CLUTTER ? CLUTTER[i] : NULL; }
@@ -44,7 +45,8 @@ static void append(char *text, const char *more) {
 /* "a red guitar", "an accordion", "a silent blue drum". */
 static void name_with_article(char *out, const char *adjective, const char *color, const char *noun) {
     char words[160];
-    snprintf(words, sizeof words, "%s%s%s%s%s", adjective ? adjective : "", adjective ? " " : "", color ? color : "", color ? " " : "", noun);
+    snprintf(words, sizeof words, "%s%s%s%s%s", adjective ? adjective : "", adjective ? " " : "", color ? color : "",
+             color ? " " : "", noun);
     snprintf(out, 176, "%s %s", strchr("aeiou", words[0]) ? "an" : "a", words);
 }
 
@@ -69,8 +71,11 @@ static void describe_background(const oai_synth_clip *clip, oai_rng *rng, char *
     for (int32_t i = 0; i < clip->n_objects; i++) {
         const oai_synth_object *o = &clip->objects[i];
         if (o->playing) continue;
-        if (o->clutter) name_with_article(names[n], NULL, NULL, CLUTTER[o->thing]);
-        else name_with_article(names[n], o->twin || oai_rng_uniform(rng) < 0.6 ? quiet[oai_rng_below(rng, 3)] : NULL, oai_rng_uniform(rng) < 0.4 ? o->color : NULL, INSTRUMENTS[o->thing]);
+        if (o->clutter)
+            name_with_article(names[n], NULL, NULL, CLUTTER[o->thing]);
+        else
+            name_with_article(names[n], o->twin || oai_rng_uniform(rng) < 0.6 ? quiet[oai_rng_below(rng, 3)] : NULL,
+                              oai_rng_uniform(rng) < 0.4 ? o->color : NULL, INSTRUMENTS[o->thing]);
         list[n] = names[n];
         n++;
     }

@@ -80,11 +80,14 @@ static oassl_status check_options(const oassl_metric_options *o) {
     const struct {
         const char *name;
         int32_t value, most;
-    } choices[] = {{"resize", o->resize, 3}, {"predicate", o->predicate, 2}, {"truth", o->truth, 1}, {"assign", o->assign, 2}};
-    if (o->size < 8 || o->size > 2048) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metric options: size is %u, expected 8..2048", o->size);
+    } choices[] = {
+        {"resize", o->resize, 3}, {"predicate", o->predicate, 2}, {"truth", o->truth, 1}, {"assign", o->assign, 2}};
+    if (o->size < 8 || o->size > 2048)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metric options: size is %u, expected 8..2048", o->size);
     for (int32_t i = 0; i < 4; i++)
         if (choices[i].value < 0 || choices[i].value > choices[i].most)
-            return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metric options: %s is %d, expected 0..%d", choices[i].name, choices[i].value, choices[i].most);
+            return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metric options: %s is %d, expected 0..%d", choices[i].name,
+                            choices[i].value, choices[i].most);
     return OASSL_STATUS_OK;
 }
 
@@ -102,8 +105,10 @@ oassl_status oai_metric_create(const oai_host *host, const oassl_metric_options 
     m->keys = oai_calloc(host, n_pixels(m), sizeof *m->keys);
     m->spare = oai_calloc(host, n_pixels(m), sizeof *m->spare);
     oassl_status status = m->keys && m->spare ? make_baselines(m) : oai_no_memory(12 * n_pixels(m), "a metric");
-    if (status == OASSL_STATUS_OK) *out_metric = m;
-    else oai_metric_free(m);
+    if (status == OASSL_STATUS_OK)
+        *out_metric = m;
+    else
+        oai_metric_free(m);
     return status;
 }
 
@@ -131,11 +136,16 @@ const oassl_metric_options *oai_metric_options(const oassl_metric *m) { return &
 
 static oassl_status read_map(oassl_metric *m, const oassl_tensor *t, oai_scored_map *out_map) {
     bool wide = t->dtype == OASSL_DTYPE_F64;
-    if (!t->data || t->device != OASSL_DEVICE_CPU || (!wide && t->dtype != OASSL_DTYPE_F32) || t->rank != 2 || t->shape[0] < 1 || t->shape[1] < 1)
-        return oai_fail(OASSL_STATUS_SHAPE_MISMATCH, "expected F32 or F64 on the CPU of shape [h, w], found dtype %d, device %d, rank %d", t->dtype, t->device, t->rank);
+    if (!t->data || t->device != OASSL_DEVICE_CPU || (!wide && t->dtype != OASSL_DTYPE_F32) || t->rank != 2 ||
+        t->shape[0] < 1 || t->shape[1] < 1)
+        return oai_fail(OASSL_STATUS_SHAPE_MISMATCH,
+                        "expected F32 or F64 on the CPU of shape [h, w], found dtype %d, device %d, rank %d", t->dtype,
+                        t->device, t->rank);
     int64_t h = t->shape[0], w = t->shape[1], dy = t->strides[0], dx = t->strides[1];
     if (dy == 0 && dx == 0) dy = w, dx = 1;
-    if (h > 65536 || w > 65536) return oai_fail(OASSL_STATUS_SHAPE_MISMATCH, "a map of %lld x %lld, at most 65536 a side", (long long)h, (long long)w);
+    if (h > 65536 || w > 65536)
+        return oai_fail(OASSL_STATUS_SHAPE_MISMATCH, "a map of %lld x %lld, at most 65536 a side", (long long)h,
+                        (long long)w);
     OAI_TRY(need_map(m, out_map));
     double *values = oai_alloc(m->host, (size_t)(h * w) * sizeof *values);
     if (!values) return oai_no_memory((size_t)(h * w) * sizeof *values, "a heat-map");
@@ -143,16 +153,20 @@ static oassl_status read_map(oassl_metric *m, const oassl_tensor *t, oai_scored_
     for (int64_t i = 0; i < h * w && status == OASSL_STATUS_OK; i++) {
         int64_t at = i / w * dy + i % w * dx;
         values[i] = wide ? ((const double *)t->data)[at] : (double)((const float *)t->data)[at];
-        if (!isfinite(values[i])) status = oai_fail(OASSL_STATUS_NON_FINITE, "%g at row %lld, column %lld", values[i], (long long)(i / w), (long long)(i % w));
+        if (!isfinite(values[i]))
+            status = oai_fail(OASSL_STATUS_NON_FINITE, "%g at row %lld, column %lld", values[i], (long long)(i / w),
+                              (long long)(i % w));
     }
     int64_t size = m->options.size;
-    if (status == OASSL_STATUS_OK) status = oai_map_resize(m->host, m->options.resize, values, h, w, out_map->raw, size, size);
+    if (status == OASSL_STATUS_OK)
+        status = oai_map_resize(m->host, m->options.resize, values, h, w, out_map->raw, size, size);
     oai_free(m->host, values);
     if (status == OASSL_STATUS_OK) oai_scored_map_prepare(out_map, m->keys, m->spare);
     return status;
 }
 
-static oassl_status read_truth(oassl_metric *m, const oassl_metric_sample *s, const oassl_metric_truth *t, oai_truth *out_truth) {
+static oassl_status read_truth(oassl_metric *m, const oassl_metric_sample *s, const oassl_metric_truth *t,
+                               oai_truth *out_truth) {
     enum { MAX_BOXES = 64 };
     int32_t boxes[MAX_BOXES][4], size = (int32_t)m->options.size;
     OAI_TRY(need_truth(m, out_truth));
@@ -161,11 +175,13 @@ static oassl_status read_truth(oassl_metric *m, const oassl_metric_sample *s, co
         return OASSL_STATUS_OK;
     }
     if (!t->boxes || t->n_boxes == 0) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "neither box nor mask");
-    if (t->n_boxes > MAX_BOXES) return oai_fail(OASSL_STATUS_UNSUPPORTED, "%u boxes, at most %d", t->n_boxes, MAX_BOXES);
+    if (t->n_boxes > MAX_BOXES)
+        return oai_fail(OASSL_STATUS_UNSUPPORTED, "%u boxes, at most %d", t->n_boxes, MAX_BOXES);
     for (uint32_t i = 0; i < t->n_boxes; i++) {
         const float *b = t->boxes[i];
         if (!(isfinite(b[0]) && isfinite(b[1]) && isfinite(b[2]) && isfinite(b[3]) && b[0] < b[2] && b[1] < b[3]))
-            return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "box %u is [%g, %g, %g, %g], expected x0 < x1 and y0 < y1", i, b[0], b[1], b[2], b[3]);
+            return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "box %u is [%g, %g, %g, %g], expected x0 < x1 and y0 < y1",
+                            i, b[0], b[1], b[2], b[3]);
         oai_box_to_pixels(b, s->width, s->height, size, boxes[i]);
     }
     oai_truth_from_boxes((const int32_t(*)[4])boxes, t->n_boxes, m->options.truth, size, out_truth);
@@ -173,12 +189,17 @@ static oassl_status read_truth(oassl_metric *m, const oassl_metric_sample *s, co
 }
 
 static oassl_status check_sample(const oassl_metric *m, const oassl_metric_sample *s) {
-    if (s->n_maps > MAX_SOURCES || (s->n_maps && !s->maps)) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%u maps, expected 0..%d of them", s->n_maps, MAX_SOURCES);
+    if (s->n_maps > MAX_SOURCES || (s->n_maps && !s->maps))
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%u maps, expected 0..%d of them", s->n_maps, MAX_SOURCES);
     if (s->n_sources < 1 || s->n_sources > MAX_SOURCES || !s->sources)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%u sources, expected 1..%d of them", s->n_sources, MAX_SOURCES);
-    if (s->n_silent && !s->silent) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "n_silent is %u, silent is NULL", s->n_silent);
-    if (s->width < 1 || s->height < 1) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "picture of %d x %d", s->width, s->height);
-    if (oai_strmap_get(&m->ids, s->id, strlen(s->id)) != OAI_STRMAP_NONE) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "was added before");
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%u sources, expected 1..%d of them", s->n_sources,
+                        MAX_SOURCES);
+    if (s->n_silent && !s->silent)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "n_silent is %u, silent is NULL", s->n_silent);
+    if (s->width < 1 || s->height < 1)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "picture of %d x %d", s->width, s->height);
+    if (oai_strmap_get(&m->ids, s->id, strlen(s->id)) != OAI_STRMAP_NONE)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "was added before");
     return OASSL_STATUS_OK;
 }
 
@@ -202,7 +223,8 @@ typedef struct scores_of_sample {
     double piap[N_SYSTEMS];
 } scores_of_sample;
 
-static void score_source(const oassl_metric *m, const oai_scored_map *map, const oai_truth *truth, double *out_values, size_t *out_peak) {
+static void score_source(const oassl_metric *m, const oai_scored_map *map, const oai_truth *truth, double *out_values,
+                         size_t *out_peak) {
     int32_t rule = m->options.predicate;
     out_values[CIOU] = oai_ciou(map, oai_threshold_half(map), rule, truth);
     out_values[ADAPTIVE] = oai_ciou(map, oai_threshold_adaptive(map, truth), rule, truth);
@@ -212,7 +234,8 @@ static void score_source(const oassl_metric *m, const oai_scored_map *map, const
 
 /* The source's twins together: above the highest value on any of them 1, equal 0.5, below 0. */
 static oassl_status score_twins(oassl_metric *m, const oassl_metric_sample *s, uint32_t source, pair *p) {
-    const oai_scored_map *maps[N_SYSTEMS] = {p->map >= 0 ? &m->maps[p->map] : NULL, &m->baseline[CENTRE], &m->baseline[WHOLE]};
+    const oai_scored_map *maps[N_SYSTEMS] = {p->map >= 0 ? &m->maps[p->map] : NULL, &m->baseline[CENTRE],
+                                             &m->baseline[WHOLE]};
     const char *label = s->sources[source].label;
     double top[N_SYSTEMS] = {-INFINITY, -INFINITY, -INFINITY};
     for (uint32_t i = 0; i < s->n_silent; i++) {
@@ -244,7 +267,8 @@ static void assign_maps(const oassl_metric *m, const oassl_metric_sample *s, con
 }
 
 static oassl_status score_sample(oassl_metric *m, const oassl_metric_sample *s, scores_of_sample *out) {
-    double value[MAX_SOURCES * MAX_SOURCES][N_VALUES] = {{0}}, ciou[MAX_SOURCES * MAX_SOURCES], ap[MAX_SOURCES * MAX_SOURCES];
+    double value[MAX_SOURCES * MAX_SOURCES][N_VALUES] = {{0}}, ciou[MAX_SOURCES * MAX_SOURCES],
+                               ap[MAX_SOURCES * MAX_SOURCES];
     size_t peak[MAX_SOURCES * MAX_SOURCES] = {0}, unused;
     int32_t map_of[MAX_SOURCES];
     for (uint32_t k = 0; k < s->n_maps; k++) {
@@ -313,11 +337,13 @@ oassl_status oai_metric_add(oassl_metric *m, const oassl_metric_sample *s) {
 
 oassl_status oai_metric_merge(oassl_metric *m, const oassl_metric *from) {
     const oassl_metric_options *a = &m->options, *b = &from->options;
-    if (a->size != b->size || a->resize != b->resize || a->predicate != b->predicate || a->truth != b->truth || a->assign != b->assign)
+    if (a->size != b->size || a->resize != b->resize || a->predicate != b->predicate || a->truth != b->truth ||
+        a->assign != b->assign)
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metrics of different options cannot be merged");
     for (uint64_t i = 0; i < from->n_samples; i++) {
         const char *id = from->samples[i].id;
-        if (oai_strmap_get(&m->ids, id, strlen(id)) != OAI_STRMAP_NONE) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "sample '%s' is in both metrics", id);
+        if (oai_strmap_get(&m->ids, id, strlen(id)) != OAI_STRMAP_NONE)
+            return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "sample '%s' is in both metrics", id);
     }
     for (uint64_t i = 0; i < from->n_samples; i++) {
         const sample *s = &from->samples[i];
@@ -391,7 +417,8 @@ static int by_sample_id(const void *a, const void *b, void *user) {
 }
 
 static oassl_status index_by_id(oassl_metric *m) {
-    uint32_t *samples = oai_calloc(m->host, m->n_samples + 1, sizeof *samples), *pairs = oai_calloc(m->host, 2 * m->n_pairs + 1, sizeof *pairs);
+    uint32_t *samples = oai_calloc(m->host, m->n_samples + 1, sizeof *samples),
+             *pairs = oai_calloc(m->host, 2 * m->n_pairs + 1, sizeof *pairs);
     if (!samples || !pairs) {
         oai_free(m->host, samples);
         oai_free(m->host, pairs);
@@ -402,7 +429,8 @@ static oassl_status index_by_id(oassl_metric *m) {
     uint64_t n = 0;
     for (uint64_t i = 0; i < m->n_samples; i++) {
         const sample *s = &m->samples[samples[i]];
-        for (uint32_t k = 0; k < s->n_pairs; k++, n++) pairs[2 * n] = samples[i], pairs[2 * n + 1] = (uint32_t)s->first_pair + k;
+        for (uint32_t k = 0; k < s->n_pairs; k++, n++)
+            pairs[2 * n] = samples[i], pairs[2 * n + 1] = (uint32_t)s->first_pair + k;
     }
     oai_free(m->host, samples);
     m->by_id = pairs;
@@ -410,13 +438,24 @@ static oassl_status index_by_id(oassl_metric *m) {
 }
 
 oassl_status oai_metric_pair_at(oassl_metric *m, uint64_t index, oassl_metric_pair *out) {
-    if (index >= m->n_pairs) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metric pair %llu, there are %llu", (unsigned long long)index, (unsigned long long)m->n_pairs);
+    if (index >= m->n_pairs)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metric pair %llu, there are %llu", (unsigned long long)index,
+                        (unsigned long long)m->n_pairs);
     if (!m->by_id) OAI_TRY(index_by_id(m));
     const pair *p = &m->pairs[m->by_id[2 * index + 1]];
     const double *v = p->value[MODEL];
     int32_t size = (int32_t)m->options.size;
-    *out = (oassl_metric_pair){.struct_size = sizeof *out, .source = p->source, .map = p->map, .has_twin = p->has_twin, .id = m->samples[m->by_id[2 * index]].id,
-                               .ciou = v[CIOU], .adaptive_ciou = v[ADAPTIVE], .ap = v[AP], .pointing = v[POINTING], .twin = v[TWIN],
-                               .peak_x = p->peak < 0 ? -1 : p->peak % size, .peak_y = p->peak < 0 ? -1 : p->peak / size};
+    *out = (oassl_metric_pair){.struct_size = sizeof *out,
+                               .source = p->source,
+                               .map = p->map,
+                               .has_twin = p->has_twin,
+                               .id = m->samples[m->by_id[2 * index]].id,
+                               .ciou = v[CIOU],
+                               .adaptive_ciou = v[ADAPTIVE],
+                               .ap = v[AP],
+                               .pointing = v[POINTING],
+                               .twin = v[TWIN],
+                               .peak_x = p->peak < 0 ? -1 : p->peak % size,
+                               .peak_y = p->peak < 0 ? -1 : p->peak / size};
     return OASSL_STATUS_OK;
 }

@@ -96,7 +96,8 @@ void oai_truth_from_boxes(const int32_t (*boxes)[4], uint32_t n_boxes, int32_t r
 void oai_truth_from_mask(const uint8_t *mask, int32_t width, int32_t height, int32_t size, oai_truth *truth) {
     for (int32_t y = 0; y < size; y++) {
         const uint8_t *row = mask + (int64_t)((2 * (int64_t)y + 1) * height / (2 * size)) * width;
-        for (int32_t x = 0; x < size; x++) truth->weight[(size_t)y * size + x] = row[(2 * (int64_t)x + 1) * width / (2 * size)] != 0;
+        for (int32_t x = 0; x < size; x++)
+            truth->weight[(size_t)y * size + x] = row[(2 * (int64_t)x + 1) * width / (2 * size)] != 0;
     }
     measure(truth, (size_t)size * (size_t)size);
 }
@@ -111,7 +112,8 @@ double oai_threshold_adaptive(const oai_scored_map *map, const oai_truth *truth)
 }
 
 bool oai_selected(double v, double threshold, int32_t predicate) {
-    return predicate == OAI_PREDICATE_GE ? v >= threshold : v > threshold || (predicate == OAI_PREDICATE_GT_OR_ONE && v >= 1);
+    return predicate == OAI_PREDICATE_GE ? v >= threshold
+                                         : v > threshold || (predicate == OAI_PREDICATE_GT_OR_ONE && v >= 1);
 }
 
 double oai_ciou(const oai_scored_map *map, double threshold, int32_t predicate, const oai_truth *truth) {
@@ -210,7 +212,8 @@ double oai_assign_best(const double *score, uint32_t n_maps, uint32_t n_sources,
     return total;
 }
 
-uint32_t oai_assign_greedy(const double *score, uint32_t n_maps, uint32_t n_sources, int32_t *out_map_of, int32_t *out_source_of) {
+uint32_t oai_assign_greedy(const double *score, uint32_t n_maps, uint32_t n_sources, int32_t *out_map_of,
+                           int32_t *out_source_of) {
     uint32_t surplus = 0;
     for (uint32_t s = 0; s < n_sources; s++) out_map_of[s] = -1;
     for (uint32_t k = 0; k < n_maps; k++) {

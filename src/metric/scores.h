@@ -65,6 +65,7 @@ enum { OAI_ASSIGN_MAX = 8 };
 /* Largest total; returns it.  Both counts at most OAI_ASSIGN_MAX. */
 double oai_assign_best(const double *score, uint32_t n_maps, uint32_t n_sources, int32_t *out_map_of);
 /* Maps in turn take their best source, sources already taken counting 0; returns how many maps hit a taken one. */
-uint32_t oai_assign_greedy(const double *score, uint32_t n_maps, uint32_t n_sources, int32_t *out_map_of, int32_t *out_source_of);
+uint32_t oai_assign_greedy(const double *score, uint32_t n_maps, uint32_t n_sources, int32_t *out_map_of,
+                           int32_t *out_source_of);
 
 #endif

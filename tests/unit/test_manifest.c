@@ -12,10 +12,10 @@
 #include "base/file.h"
 #include "data/manifest.h"
 
-#define assert_ok(expr)                                                                                                \
-    do {                                                                                                               \
-        oassl_status status_ = (expr);                                                                                 \
-        if (status_ != OASSL_STATUS_OK) fail_msg("%s: %s", #expr, oassl_last_error());                                 \
+#define assert_ok(expr)                                                                                               \
+    do {                                                                                                              \
+        oassl_status status_ = (expr);                                                                                \
+        if (status_ != OASSL_STATUS_OK) fail_msg("%s: %s", #expr, oassl_last_error());                                \
     } while (0)
 
 static char folder[256];
@@ -46,7 +46,9 @@ static const char *at(const char *name) {
     return paths[next];
 }
 
-static void write_text(const char *name, const char *text) { assert_ok(oai_file_write(&oai_default_host, at(name), text, strlen(text))); }
+static void write_text(const char *name, const char *text) {
+    assert_ok(oai_file_write(&oai_default_host, at(name), text, strlen(text)));
+}
 
 static oassl_manifest *load(const char *paths, int32_t missing) {
     oassl_manifest *m;
@@ -57,8 +59,10 @@ static oassl_manifest *load(const char *paths, int32_t missing) {
 static void test_fields(void **state) {
     (void)state;
     write_text("m.jsonl",
-               "\xEF\xBB\xBF{\"id\": \"a\", \"image\": \"p.png\", \"audio\": \"/abs/s.wav\", \"split\": \"train\", \"size\": [3, 4],"
-               " \"sources\": [{\"label\": \"bell\", \"box\": [1, 2.5, 3, 4], \"mask\": \"k.png\"}, {\"label\": \"drum\", \"boxes\": [[0, 0, 1, 1], [2, 2, 5, 6]]}],"
+               "\xEF\xBB\xBF{\"id\": \"a\", \"image\": \"p.png\", \"audio\": \"/abs/s.wav\", \"split\": \"train\", "
+               "\"size\": [3, 4],"
+               " \"sources\": [{\"label\": \"bell\", \"box\": [1, 2.5, 3, 4], \"mask\": \"k.png\"}, {\"label\": "
+               "\"drum\", \"boxes\": [[0, 0, 1, 1], [2, 2, 5, 6]]}],"
                " \"silent\": [{\"label\": \"bell\", \"box\": [5, 5, 9, 9], \"twin\": true}]}\r\n"
                "\n"
                "{\"image\": \"q.png\", \"label\": \"dog\", \"boxes\": [[0.0, 20.0, 27.0, 57.0]], \"playing\": false}\n"
@@ -114,7 +118,8 @@ static void test_errors_name_line_and_field(void **state) {
         {"{\"id\": \"x\", \"image\": \"p.png\", \"sources\": [3]}", "'sources'"},
         {"{\"id\": \"x\", \"image\": \"p.png\", \"sources\": [{\"box\": [1, 2, 3]}]}", "'box'"},
         {"{\"id\": \"x\", \"image\": \"p.png\", \"sources\": [{\"box\": [3, 2, 3, 4]}]}", "item 0"},
-        {"{\"id\": \"x\", \"image\": \"p.png\", \"sources\": [{\"box\": [0, 0, 1, 1]}, {\"box\": [0, 5, 3, 4]}]}", "item 1"},
+        {"{\"id\": \"x\", \"image\": \"p.png\", \"sources\": [{\"box\": [0, 0, 1, 1]}, {\"box\": [0, 5, 3, 4]}]}",
+         "item 1"},
         {"{\"id\": \"x\", \"image\": \"p.png\", \"sources\": [{\"box\": [-9, -9, -1, -1]}]}", "'box'"},
         {"{\"id\": \"x\", \"image\": \"p.png\", \"sources\": [{\"box\": [0, 0, 1e300, 1]}]}", "'box'"},
         {"{\"id\": \"x\", \"image\": \"p.png\", \"sources\": [{\"box\": [0, 0, 1, \"1\"]}]}", "'box'"},
@@ -144,15 +149,19 @@ static void test_errors_name_line_and_field(void **state) {
     oassl_manifest *m;
     write_text("m.jsonl", "\n");
     assert_int_equal(oai_manifest_load(&oai_default_host, at("m.jsonl"), OASSL_MISSING_KEEP, &m), OASSL_STATUS_FORMAT);
-    assert_int_equal(oai_manifest_load(&oai_default_host, at("none.jsonl"), OASSL_MISSING_KEEP, &m), OASSL_STATUS_NOT_FOUND);
+    assert_int_equal(oai_manifest_load(&oai_default_host, at("none.jsonl"), OASSL_MISSING_KEEP, &m),
+                     OASSL_STATUS_NOT_FOUND);
 }
 
 static void test_mixtures(void **state) {
     (void)state;
     char both[1100];
-    write_text("a.jsonl", "{\"id\": \"p1\", \"image\": \"p.png\"}\n{\"id\": \"p2\", \"image\": \"p.png\"}\n{\"id\": \"p3\", \"image\": \"p.png\"}\n");
-    write_text("b.jsonl", "not JSON at all\n{\"id\": \"p2\", \"image\": \"other.png\"}\n{\"id\": \"p9\", \"image\": \"p.png\", \"sources\": 3}\n");
-    write_text("m.jsonl", "{\"id\": \"d\", \"mix\": [\"p3\", \"p2\"], \"axis\": \"height\"}\n{\"id\": \"own\", \"image\": \"p.png\"}\n{\"id\": \"e\", \"mix\": [\"own\", \"p2\", \"p2\"]}\n");
+    write_text("a.jsonl", "{\"id\": \"p1\", \"image\": \"p.png\"}\n{\"id\": \"p2\", \"image\": \"p.png\"}\n{\"id\": "
+                          "\"p3\", \"image\": \"p.png\"}\n");
+    write_text("b.jsonl", "not JSON at all\n{\"id\": \"p2\", \"image\": \"other.png\"}\n{\"id\": \"p9\", \"image\": "
+                          "\"p.png\", \"sources\": 3}\n");
+    write_text("m.jsonl", "{\"id\": \"d\", \"mix\": [\"p3\", \"p2\"], \"axis\": \"height\"}\n{\"id\": \"own\", "
+                          "\"image\": \"p.png\"}\n{\"id\": \"e\", \"mix\": [\"own\", \"p2\", \"p2\"]}\n");
     oassl_manifest *m = load(at("m.jsonl"), OASSL_MISSING_KEEP); /* finds a.jsonl; b.jsonl's faults do not matter */
     assert_int_equal(oai_manifest_count(m), 3);
     assert_int_equal(oai_manifest_count_all(m), 5);
@@ -183,7 +192,8 @@ static void test_missing_media(void **state) {
                           "{\"id\": \"good mix\", \"mix\": [\"ok2\", \"ok\"]}\n"
                           "{\"id\": \"mask\", \"image\": \"p.png\", \"sources\": [{\"mask\": \"k.png\"}]}\n");
     oassl_manifest *m;
-    assert_int_equal(oai_manifest_load(&oai_default_host, at("m.jsonl"), OASSL_MISSING_ERROR, &m), OASSL_STATUS_NOT_FOUND);
+    assert_int_equal(oai_manifest_load(&oai_default_host, at("m.jsonl"), OASSL_MISSING_ERROR, &m),
+                     OASSL_STATUS_NOT_FOUND);
     assert_non_null(strstr(oassl_last_error(), "m.jsonl:1: record 'lost'"));
     assert_non_null(strstr(oassl_last_error(), "gone.png"));
     assert_non_null(strstr(oassl_last_error(), "3 of 6"));
@@ -205,9 +215,19 @@ static void test_missing_media(void **state) {
 static void test_lines_read_back(void **state) {
     (void)state;
     static const float box[1][4] = {{1, 2.25f, 30, 40}}, two[2][4] = {{0, 0, 1, 1}, {2, 2, 3, 3}};
-    const oassl_record_source sources[2] = {{.label = "bell \"x\"", .mask = "k.png", .boxes = box, .n_boxes = 1}, {.label = "drum", .boxes = two, .n_boxes = 2}};
+    const oassl_record_source sources[2] = {{.label = "bell \"x\"", .mask = "k.png", .boxes = box, .n_boxes = 1},
+                                            {.label = "drum", .boxes = two, .n_boxes = 2}};
     const oassl_record_source silent = {.label = "bell", .boxes = box, .n_boxes = 1, .twin = 1};
-    const oassl_record single = {.id = "a/\xC3\xA4", .image = "p.png", .audio = "s.wav", .label = "bell", .split = "val", .sources = sources, .n_sources = 2, .silent = &silent, .n_silent = 1, .playing = 1};
+    const oassl_record single = {.id = "a/\xC3\xA4",
+                                 .image = "p.png",
+                                 .audio = "s.wav",
+                                 .label = "bell",
+                                 .split = "val",
+                                 .sources = sources,
+                                 .n_sources = 2,
+                                 .silent = &silent,
+                                 .n_silent = 1,
+                                 .playing = 1};
     const oassl_record mixture = {.id = "m", .n_mix = 2, .axis = 1, .playing = -1};
     const char *const ids[2] = {"a/\xC3\xA4", "a/\xC3\xA4"};
     char *lines[2], text[2048];
@@ -254,7 +274,8 @@ static void test_out_of_memory(void **state) {
     (void)state;
     write_text("a.jsonl", "{\"id\": \"p1\", \"image\": \"p.png\"}\n");
     write_text("b.jsonl", "");
-    write_text("m.jsonl", "{\"id\": \"lost\", \"image\": \"gone.png\"}\n{\"id\": \"ok\", \"image\": \"p.png\"}\n{\"id\": \"d\", \"mix\": [\"ok\", \"p1\"]}\n");
+    write_text("m.jsonl", "{\"id\": \"lost\", \"image\": \"gone.png\"}\n{\"id\": \"ok\", \"image\": "
+                          "\"p.png\"}\n{\"id\": \"d\", \"mix\": [\"ok\", \"p1\"]}\n");
     for (int64_t n = 0;; n++) {
         budget b = {n, 0};
         oai_host host = oai_default_host;
@@ -271,8 +292,9 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fields),        cmocka_unit_test(test_errors_name_line_and_field), cmocka_unit_test(test_mixtures),
-        cmocka_unit_test(test_missing_media), cmocka_unit_test(test_lines_read_back),            cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_fields),          cmocka_unit_test(test_errors_name_line_and_field),
+        cmocka_unit_test(test_mixtures),        cmocka_unit_test(test_missing_media),
+        cmocka_unit_test(test_lines_read_back), cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -15,10 +15,10 @@
 #include "metric/scores.h"
 
 #define assert_near(a, b, tolerance) assert_true(fabs((a) - (b)) <= (tolerance))
-#define assert_ok(expr)                                                                                                \
-    do {                                                                                                               \
-        oassl_status status_ = (expr);                                                                                 \
-        if (status_ != OASSL_STATUS_OK) fail_msg("%s: %s", #expr, oassl_last_error());                                 \
+#define assert_ok(expr)                                                                                               \
+    do {                                                                                                              \
+        oassl_status status_ = (expr);                                                                                \
+        if (status_ != OASSL_STATUS_OK) fail_msg("%s: %s", #expr, oassl_last_error());                                \
     } while (0)
 
 static const oai_host *const HOST = &oai_default_host;
@@ -83,8 +83,8 @@ static void test_truth_from_mask(void **state) {
     assert_int_equal(t.area, 8 + 16);
 }
 
-static void check_ciou(const double *values, const oai_truth *t, double half, double ge, double gt, double gt_or_one, double adaptive,
-                       double adaptive_ge, double adaptive_gt) {
+static void check_ciou(const double *values, const oai_truth *t, double half, double ge, double gt, double gt_or_one,
+                       double adaptive, double adaptive_ge, double adaptive_gt) {
     oai_scored_map m = scored(16, values);
     double h = oai_threshold_half(&m), a = oai_threshold_adaptive(&m, t);
     assert_near(h, half, 1e-11);
@@ -122,7 +122,8 @@ static void test_ciou_of_constant_maps(void **state) {
         double values[16];
         for (int i = 0; i < 16; i++) values[i] = level[k];
         oai_scored_map m = scored(16, values);
-        for (int32_t rule = 0; rule < 3; rule++) assert_near(oai_ciou(&m, oai_threshold_half(&m), rule, &t), expected[k][rule], 0);
+        for (int32_t rule = 0; rule < 3; rule++)
+            assert_near(oai_ciou(&m, oai_threshold_half(&m), rule, &t), expected[k][rule], 0);
         oai_scored_map_free(HOST, &m);
     }
     free(t.weight);
@@ -130,7 +131,8 @@ static void test_ciou_of_constant_maps(void **state) {
 
 static void test_aggregates(void **state) {
     (void)state;
-    static const double a[8] = {0, .12, .3, .5, .49999, .55, .75, 1}, b[5] = {0.05, 0.15, 0.35, 0.6000000000000001, 0.15000000000000002};
+    static const double a[8] = {0, .12, .3, .5, .49999, .55, .75, 1},
+                        b[5] = {0.05, 0.15, 0.35, 0.6000000000000001, 0.15000000000000002};
     assert_near(oai_success(a, 8, 0.5), 0.5, 0);
     assert_near(oai_success(a, 8, 0.3), 0.75, 0);
     assert_near(oai_auc(a, 8), 0.471875, 1e-12);
@@ -182,15 +184,18 @@ static void test_pointing_shares_ties(void **state) {
 static void test_resize(void **state) {
     (void)state;
     static const double map[9] = {0.1, 0.7, 0.3, 0.9, 0.2, 0.5, 0.4, 0.8, -0.6};
-    static const double *const expected[4] = {[OAI_MAP_BILINEAR_HALF_PIXEL] = RESIZE_BILINEAR_HALF_PIXEL, [OAI_MAP_BILINEAR_CORNERS] = RESIZE_BILINEAR_CORNERS,
-                                              [OAI_MAP_BICUBIC_HALF_PIXEL] = RESIZE_BICUBIC_HALF_PIXEL, [OAI_MAP_BICUBIC_CORNERS] = RESIZE_BICUBIC_CORNERS};
+    static const double *const expected[4] = {[OAI_MAP_BILINEAR_HALF_PIXEL] = RESIZE_BILINEAR_HALF_PIXEL,
+                                              [OAI_MAP_BILINEAR_CORNERS] = RESIZE_BILINEAR_CORNERS,
+                                              [OAI_MAP_BICUBIC_HALF_PIXEL] = RESIZE_BICUBIC_HALF_PIXEL,
+                                              [OAI_MAP_BICUBIC_CORNERS] = RESIZE_BICUBIC_CORNERS};
     double out[35];
     float map32[9], out32[35];
     for (int i = 0; i < 9; i++) map32[i] = (float)map[i];
     for (int32_t how = 0; how < 4; how++) {
         assert_ok(oai_map_resize(HOST, how, map, 3, 3, out, 5, 7));
         assert_ok(oai_map_resize_f32(HOST, how, map32, 3, 3, out32, 5, 7));
-        for (int i = 0; i < 35; i++) assert_near(out[i], expected[how][i], 1e-11), assert_near(out32[i], expected[how][i], 1e-6);
+        for (int i = 0; i < 35; i++)
+            assert_near(out[i], expected[how][i], 1e-11), assert_near(out32[i], expected[how][i], 1e-6);
         double flat[4] = {0.1, 0.1, 0.1, 0.1};
         assert_ok(oai_map_resize(HOST, how, flat, 2, 2, out, 5, 7));
         for (int i = 0; i < 35; i++) assert_true(out[i] == 0.1); /* exactly: ties stay ties */
@@ -221,20 +226,28 @@ static void test_assignment(void **state) {
     for (int round = 0; round < 50; round++) {
         double s[9], most = 0;
         for (int i = 0; i < 9; i++) s[i] = oai_rng_uniform(&rng);
-        for (int p = 0; p < 6; p++) most = fmax(most, s[permutations[p][0]] + s[3 + permutations[p][1]] + s[6 + permutations[p][2]]);
+        for (int p = 0; p < 6; p++)
+            most = fmax(most, s[permutations[p][0]] + s[3 + permutations[p][1]] + s[6 + permutations[p][2]]);
         assert_near(oai_assign_best(s, 3, 3, map_of), most, 1e-12);
     }
 }
 
-/* ---- the accumulator --------------------------------------------------------------------------------------------- */
+/* ---- the accumulator ---------------------------------------------------------------------------------------------
+ */
 
 static oassl_tensor view(float *data, int64_t h, int64_t w) {
-    return (oassl_tensor){.data = data, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = 2, .shape = {h, w}, .strides = {w, 1}};
+    return (oassl_tensor){.data = data,
+                          .device = OASSL_DEVICE_CPU,
+                          .dtype = OASSL_DTYPE_F32,
+                          .rank = 2,
+                          .shape = {h, w},
+                          .strides = {w, 1}};
 }
 
 /* A map that is highest at (x, y) and falls off from there. */
 static void hill(float *map, int n, double x, double y) {
-    for (int i = 0; i < n * n; i++) map[i] = (float)exp(-((i % n - x) * (i % n - x) + (i / n - y) * (i / n - y)) / (n * n / 16.0));
+    for (int i = 0; i < n * n; i++)
+        map[i] = (float)exp(-((i % n - x) * (i % n - x) + (i / n - y) * (i / n - y)) / (n * n / 16.0));
 }
 
 static oassl_metric *metric_with(int32_t assign) {
@@ -260,7 +273,15 @@ static void test_one_source_with_twin(void **state) {
     oassl_metric_truth twin[2] = {{.boxes = (const float(*)[4])other, .n_boxes = 1, .label = "bell", .twin = 1},
                                   {.boxes = (const float(*)[4])box, .n_boxes = 1, .label = "drum", .twin = 1}};
     oassl_tensor map = view(good, 16, 16);
-    oassl_metric_sample s = {.id = "a", .maps = &map, .n_maps = 1, .sources = &source, .n_sources = 1, .silent = twin, .n_silent = 2, .width = 64, .height = 64};
+    oassl_metric_sample s = {.id = "a",
+                             .maps = &map,
+                             .n_maps = 1,
+                             .sources = &source,
+                             .n_sources = 1,
+                             .silent = twin,
+                             .n_silent = 2,
+                             .width = 64,
+                             .height = 64};
     oassl_metric *m = metric_with(OASSL_ASSIGN_BEST);
     assert_ok(oai_metric_add(m, &s));
     oassl_metric_result r = result_of(m);
@@ -292,10 +313,13 @@ static void test_several_maps(void **state) {
     (void)state;
     float left[256], right[256], boxes[2][1][4] = {{{0, 20, 24, 44}}, {{40, 20, 64, 44}}};
     hill(left, 16, 3, 8), hill(right, 16, 12, 8);
-    oassl_metric_truth sources[2] = {{.boxes = (const float(*)[4])boxes[0], .n_boxes = 1}, {.boxes = (const float(*)[4])boxes[1], .n_boxes = 1}};
+    oassl_metric_truth sources[2] = {{.boxes = (const float(*)[4])boxes[0], .n_boxes = 1},
+                                     {.boxes = (const float(*)[4])boxes[1], .n_boxes = 1}};
     oassl_tensor maps[3] = {view(right, 16, 16), view(left, 16, 16), view(left, 16, 16)};
-    oassl_metric_sample s = {.id = "d", .maps = maps, .n_maps = 2, .sources = sources, .n_sources = 2, .width = 64, .height = 64};
-    static const double pointing[3] = {[OASSL_ASSIGN_BEST] = 1, [OASSL_ASSIGN_IN_ORDER] = 0, [OASSL_ASSIGN_GREEDY] = 1};
+    oassl_metric_sample s = {
+        .id = "d", .maps = maps, .n_maps = 2, .sources = sources, .n_sources = 2, .width = 64, .height = 64};
+    static const double pointing[3] = {
+        [OASSL_ASSIGN_BEST] = 1, [OASSL_ASSIGN_IN_ORDER] = 0, [OASSL_ASSIGN_GREEDY] = 1};
     for (int32_t assign = 0; assign < 3; assign++) {
         oassl_metric *m = metric_with(assign);
         assert_ok(oai_metric_add(m, &s));
@@ -332,11 +356,21 @@ static void add_random(oassl_metric *m, uint64_t i) {
     snprintf(id, sizeof id, "s%03d", (int)(i * 7 % 100));
     for (int k = 0; k < 2; k++) {
         for (int j = 0; j < N * N; j++) data[k][j] = (float)oai_rng_normal(&rng);
-        for (int j = 0; j < 2; j++) boxes[k][0][j] = (float)oai_rng_below(&rng, 30), boxes[k][0][j + 2] = boxes[k][0][j] + 5 + (float)oai_rng_below(&rng, 20);
+        for (int j = 0; j < 2; j++)
+            boxes[k][0][j] = (float)oai_rng_below(&rng, 30),
+            boxes[k][0][j + 2] = boxes[k][0][j] + 5 + (float)oai_rng_below(&rng, 20);
         sources[k] = (oassl_metric_truth){.boxes = (const float(*)[4])boxes[k], .n_boxes = 1};
         maps[k] = view(data[k], N, N);
     }
-    oassl_metric_sample s = {.id = id, .maps = maps, .n_maps = 2, .sources = sources, .n_sources = 1 + i % 2, .silent = &twin, .n_silent = i % 3 == 0, .width = 60, .height = 55};
+    oassl_metric_sample s = {.id = id,
+                             .maps = maps,
+                             .n_maps = 2,
+                             .sources = sources,
+                             .n_sources = 1 + i % 2,
+                             .silent = &twin,
+                             .n_silent = i % 3 == 0,
+                             .width = 60,
+                             .height = 55};
     assert_ok(oai_metric_add(m, &s));
 }
 
@@ -373,7 +407,8 @@ static void test_bad_samples_change_nothing(void **state) {
     hill(data, 4, 1, 1);
     oassl_metric_truth source = {.boxes = (const float(*)[4])box, .n_boxes = 1};
     oassl_tensor map = view(data, 4, 4);
-    const oassl_metric_sample good = {.id = "good", .maps = &map, .n_maps = 1, .sources = &source, .n_sources = 1, .width = 4, .height = 4};
+    const oassl_metric_sample good = {
+        .id = "good", .maps = &map, .n_maps = 1, .sources = &source, .n_sources = 1, .width = 4, .height = 4};
     oassl_metric *m = metric_with(0);
     assert_ok(oai_metric_add(m, &good));
     oassl_metric_result before = result_of(m), after;
@@ -413,7 +448,8 @@ static void test_strides_and_doubles(void **state) {
     oassl_tensor a = view(rows, 8, 8), b = view(NULL, 8, 8);
     b.data = columns, b.dtype = OASSL_DTYPE_F64, b.strides[0] = 1, b.strides[1] = 8;
     oassl_metric *m = metric_with(0);
-    oassl_metric_sample s = {.id = "a", .maps = &a, .n_maps = 1, .sources = &source, .n_sources = 1, .width = 8, .height = 8};
+    oassl_metric_sample s = {
+        .id = "a", .maps = &a, .n_maps = 1, .sources = &source, .n_sources = 1, .width = 8, .height = 8};
     assert_ok(oai_metric_add(m, &s));
     s.id = "b", s.maps = &b;
     assert_ok(oai_metric_add(m, &s));
