@@ -40,6 +40,7 @@
     } while (0)
 
 static inline void put_file(const char *path, const void *data, size_t bytes) {
+    unlink(path); /* rewriting a file in place makes ext4 flush it at each close */
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
     assert_int_equal(fwrite(data, 1, bytes, file), bytes);
