@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "loss/loss.h"
 
 /* ---- the table ---------------------------------------------------------------------------------------------- */
 
@@ -240,6 +241,9 @@ oassl_status oai_options_resolve(const oassl_trainer_options *options, oassl_tra
     OAI_TRY(check_range("weight_decay", o.weight_decay, 0, 1));
     OAI_TRY(check_stride("visual_stride", o.visual_stride));
     OAI_TRY(check_stride("audio_stride", o.audio_stride));
+    if (o.task == OASSL_TASK_LOCALIZE) OAI_TRY(oai_loss_options_resolve(&options->loss, &o.loss));
+    if (o.loss.kind != OASSL_LOSS_OASSL)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "option loss.kind: training takes oassl, whose lambdas switch its terms on and off");
     *out_options = o;
     return OASSL_STATUS_OK;
 }
