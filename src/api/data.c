@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/options.h"
@@ -281,7 +282,11 @@ static oassl_status make_folders(const synth_job *job) {
 }
 
 static oassl_status write_all(synth_job *job) {
+    char path[4096];
     OAI_TRY(make_folders(job));
+    /* an earlier run's manifest must not list pictures of this one */
+    snprintf(path, sizeof path, "%s/manifest.jsonl", job->folder);
+    unlink(path);
     OAI_TRY(run_job(job));
     if (job->options.kind != OAI_SYNTH_OBJECTS) OAI_TRY(write_lines(job, "captions.jsonl", job->captions));
     OAI_TRY(write_vocabulary(job));

@@ -349,8 +349,10 @@ static void test_folder_failures(void **state) {
     o.n_clips = 20, o.width = o.height = 64, o.seconds = 0.2;
     snprintf(folder, sizeof folder, "%s/synth-%d-c", OASSL_TEST_TMP, (int)getpid());
     oassl_context *context = context_of(2, cancel);
-    assert_int_equal(oassl_synth_write(context, &o, folder), OASSL_STATUS_CANCELLED);
     snprintf(path, sizeof path, "%s/manifest.jsonl", folder);
+    assert_ok(oai_make_directories(folder));
+    assert_ok(oai_file_write(HOST, path, "an earlier one\n", 15));
+    assert_int_equal(oassl_synth_write(context, &o, folder), OASSL_STATUS_CANCELLED);
     assert_int_not_equal(access(path, F_OK), 0); /* a manifest is only there when all it lists is */
     remove_tree(folder);
     assert_ok(oai_file_write(HOST, folder, "x", 1)); /* a file where the folder should be */
