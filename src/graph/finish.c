@@ -7,6 +7,15 @@
 
 /* ---- allocation -------------------------------------------------------------------------------------------- */
 
+/* Arrays of nothing may be NULL, which memcpy does not allow. */
+static void copy_bytes(const void *to, const void *from, uint64_t bytes) {
+    if (bytes) memcpy((void *)to, from, (size_t)bytes);
+}
+
+static int same_bytes(const void *a, const void *b, uint64_t bytes) {
+    return bytes == 0 || memcmp(a, b, (size_t)bytes) == 0;
+}
+
 static uint64_t padded(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 /* A graph with room for `sizes` arrays behind its header, all zero. */
@@ -38,12 +47,12 @@ oassl_status oai_graph_copy(const oai_host *host, const oassl_graph *graph, oass
     *out_graph = NULL;
     oassl_graph *g = allocate(host, graph);
     if (!g) return OASSL_STATUS_OUT_OF_MEMORY;
-    memcpy((void *)g->nodes, graph->nodes, graph->n_nodes * sizeof *g->nodes);
-    memcpy((void *)g->values, graph->values, graph->n_values * sizeof *g->values);
-    memcpy((void *)g->operands, graph->operands, graph->n_operands * sizeof *g->operands);
-    memcpy((void *)g->outputs, graph->outputs, graph->n_outputs * sizeof *g->outputs);
-    memcpy((void *)g->names, graph->names, (size_t)graph->names_bytes);
-    if (graph->constants_bytes) memcpy((void *)g->constants, graph->constants, (size_t)graph->constants_bytes);
+    copy_bytes(g->nodes, graph->nodes, graph->n_nodes * sizeof *g->nodes);
+    copy_bytes(g->values, graph->values, graph->n_values * sizeof *g->values);
+    copy_bytes(g->operands, graph->operands, graph->n_operands * sizeof *g->operands);
+    copy_bytes(g->outputs, graph->outputs, graph->n_outputs * sizeof *g->outputs);
+    copy_bytes(g->names, graph->names, graph->names_bytes);
+    copy_bytes(g->constants, graph->constants, graph->constants_bytes);
     *out_graph = g;
     return OASSL_STATUS_OK;
 }
@@ -110,9 +119,9 @@ int oai_graph_equal(const oassl_graph *a, const oassl_graph *b) {
         if (!same_value(&a->values[k], &b->values[k])) return 0;
     for (uint32_t k = 0; k < a->n_nodes; k++)
         if (!same_node(&a->nodes[k], &b->nodes[k])) return 0;
-    return memcmp(a->operands, b->operands, a->n_operands * sizeof *a->operands) == 0 &&
-           memcmp(a->outputs, b->outputs, a->n_outputs * sizeof *a->outputs) == 0 &&
-           (a->constants_bytes == 0 || memcmp(a->constants, b->constants, (size_t)a->constants_bytes) == 0);
+    return same_bytes(a->operands, b->operands, a->n_operands * sizeof *a->operands) &&
+           same_bytes(a->outputs, b->outputs, a->n_outputs * sizeof *a->outputs) &&
+           same_bytes(a->constants, b->constants, a->constants_bytes);
 }
 
 /* ---- dead code --------------------------------------------------------------------------------------------- */
@@ -143,8 +152,8 @@ static void copy_live(const oassl_graph *from, const uint8_t *live_nodes, const 
     uint32_t *operands = (uint32_t *)g->operands;
     uint32_t n_nodes = 0, n_operands = 0;
     uint64_t offset = 0;
-    memcpy((void *)g->outputs, from->outputs, from->n_outputs * sizeof *g->outputs);
-    memcpy((void *)g->names, from->names, (size_t)from->names_bytes);
+    copy_bytes(g->outputs, from->outputs, from->n_outputs * sizeof *g->outputs);
+    copy_bytes(g->names, from->names, from->names_bytes);
     for (uint32_t id = 0; id < from->n_values; id++) {
         values[id] = from->values[id];
         if (!live_values[id]) {

@@ -4,7 +4,8 @@
  *   oai_exec  one instance of it with its workspace; one thread at a time
  *
  * Plan creation evaluates everything that depends only on params and constants once (on the reference backend), so
- * folded weights cost nothing per run. */
+ * folded weights cost nothing per run.  A plan is therefore only as new as its params: who changes their contents
+ * destroys every plan and exec made from them first, or the cache gives the old plan back. */
 #ifndef OAI_RUNTIME_SESSION_H
 #define OAI_RUNTIME_SESSION_H
 

@@ -29,6 +29,8 @@ static int starts(const char *text, const char *prefix) { return strncmp(text, p
 /* Why the file at `path` (from the project's root) may not include `name`, or NULL. */
 static const char *breach(const char *path, const char *name, int quoted) {
     const char *slash = strchr(name, '/');
+    /* The plug-in that is broken on purpose is the reference backend with one wrong kernel. */
+    if (starts(path, "tests/conform/") && starts(name, "../../backends/reference/")) return NULL;
     if (strstr(name, "..")) return "steps out of its folder";
     if (starts(path, "backends/")) {
         if (starts(name, "oassl/") && strcmp(name, "oassl/backend.h") != 0 && strcmp(name, "oassl/ops.inc") != 0)
