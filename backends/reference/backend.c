@@ -74,8 +74,8 @@ static oassl_status reference_device_count(oassl_backend_instance *instance, uin
 
 static oassl_status check_device(oassl_backend_instance *instance, uint32_t index) {
     if (index == 0) return OASSL_STATUS_OK;
-    return oab_reference_fail(instance->host, OASSL_STATUS_INVALID_ARGUMENT, "reference: device %u, but there is only 0",
-                              (unsigned)index);
+    return oab_reference_fail(instance->host, OASSL_STATUS_INVALID_ARGUMENT,
+                              "reference: device %u, but there is only 0", (unsigned)index);
 }
 
 static oassl_status reference_device_info(oassl_backend_instance *instance, uint32_t index,
@@ -128,10 +128,11 @@ oassl_status oab_reference_node_supported(oassl_backend_instance *instance, cons
     const int32_t dtype = oab_reference_node_dtype(graph, n);
     if (options && options->device_index != 0) return check_device(instance, options->device_index);
     if (options && options->precision != OASSL_PRECISION_F32)
-        return oab_reference_fail(instance->host, OASSL_STATUS_UNSUPPORTED,
-                                  "reference: %s '%s': precision %d, this backend computes strictly in the dtype asked "
-                                  "for (precision 0)",
-                                  op, name, (int)options->precision);
+        return oab_reference_fail(
+            instance->host, OASSL_STATUS_UNSUPPORTED,
+            "reference: %s '%s': precision %d, this backend computes strictly in the dtype asked "
+            "for (precision 0)",
+            op, name, (int)options->precision);
     if (!oab_reference_kernel(n->op, dtype))
         return oab_reference_fail(instance->host, OASSL_STATUS_UNSUPPORTED,
                                   "reference: no kernel for operation %u (%s) '%s' on dtype %d", (unsigned)n->op, op,

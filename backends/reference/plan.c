@@ -8,10 +8,10 @@
 
 struct oassl_backend_plan {
     const oassl_backend_host *host;
-    oassl_graph graph;    /* its arrays are the plan's own */
-    const void **data;    /* by value id: contents of parameters and constants */
-    uint64_t *offset;     /* by value id: place in the workspace */
-    uint8_t *bindable;    /* by value id: an input or an output of the graph */
+    oassl_graph graph; /* its arrays are the plan's own */
+    const void **data; /* by value id: contents of parameters and constants */
+    uint64_t *offset;  /* by value id: place in the workspace */
+    uint8_t *bindable; /* by value id: an input or an output of the graph */
     uint64_t workspace_bytes;
 };
 
@@ -142,9 +142,8 @@ static oassl_status make_value_tables(oassl_backend_plan *plan, const oassl_back
         const oassl_graph_value *value = &graph->values[v];
         plan->bindable[v] = value->kind == OASSL_VALUE_INPUT;
         plan->offset[v] = NOT_IN_WORKSPACE;
-        plan->data[v] = value->kind == OASSL_VALUE_CONSTANT
-                            ? (const char *)graph->constants + value->constant_offset
-                            : NULL;
+        plan->data[v] =
+            value->kind == OASSL_VALUE_CONSTANT ? (const char *)graph->constants + value->constant_offset : NULL;
     }
     for (uint32_t k = 0; k < graph->n_outputs; k++) plan->bindable[graph->outputs[k]] = 1;
     for (uint32_t k = 0; k < n_params; k++)
@@ -182,8 +181,8 @@ oassl_status oab_reference_plan_create(oassl_backend_instance *instance, const o
 void oab_reference_plan_destroy(oassl_backend_plan *plan) {
     if (!plan) return;
     const oassl_graph *graph = &plan->graph;
-    const void *parts[] = {graph->nodes, graph->values, graph->operands, graph->outputs, graph->names,
-                           graph->constants, plan->data, plan->offset, plan->bindable, plan};
+    const void *parts[] = {graph->nodes,     graph->values, graph->operands, graph->outputs, graph->names,
+                           graph->constants, plan->data,    plan->offset,    plan->bindable, plan};
     const oassl_backend_host *host = plan->host;
     for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
         if (parts[k]) host->free(host->user, (void *)parts[k]);
@@ -240,8 +239,9 @@ static oassl_status check_bound(const oassl_backend_exec *exec) {
     const oassl_backend_plan *plan = exec->plan;
     for (uint32_t v = 0; v < plan->graph.n_values; v++)
         if (plan->bindable[v] && !exec->address[v] && value_bytes(&plan->graph.values[v]) > 0)
-            return oab_reference_fail(plan->host, OASSL_STATUS_INVALID_ARGUMENT, "reference: value %u '%s' is not bound",
-                                      (unsigned)v, text_at(&plan->graph, plan->graph.values[v].name));
+            return oab_reference_fail(plan->host, OASSL_STATUS_INVALID_ARGUMENT,
+                                      "reference: value %u '%s' is not bound", (unsigned)v,
+                                      text_at(&plan->graph, plan->graph.values[v].name));
     return OASSL_STATUS_OK;
 }
 
@@ -282,9 +282,14 @@ static oassl_status run_node(const oassl_backend_exec *exec, const oassl_graph_n
         out[k] = oab_reference_tensor(&graph->values[node->first_output + k]);
         out[k].data = exec->address[node->first_output + k];
     }
-    const oab_call call = {.host = plan->host, .op = oab_reference_op_name(node->op),
-                           .node = text_at(graph, node->name), .attrs = &node->attrs, .in = in, .out = out,
-                           .n_in = node->n_inputs, .n_out = node->n_outputs};
+    const oab_call call = {.host = plan->host,
+                           .op = oab_reference_op_name(node->op),
+                           .node = text_at(graph, node->name),
+                           .attrs = &node->attrs,
+                           .in = in,
+                           .out = out,
+                           .n_in = node->n_inputs,
+                           .n_out = node->n_outputs};
     oassl_status status = separate_inputs(&call, in, copies);
     if (status == OASSL_STATUS_OK)
         status = oab_reference_kernel(node->op, oab_reference_node_dtype(graph, node))(&call);
@@ -300,8 +305,7 @@ oassl_status oab_reference_exec_run(oassl_backend_exec *exec) {
     for (uint32_t n = 0; n < graph->n_nodes && status == OASSL_STATUS_OK; n++) {
         if (plan->host->cancelled && plan->host->cancelled(plan->host->user))
             return oab_reference_fail(plan->host, OASSL_STATUS_CANCELLED, "cancelled before %s '%s'",
-                                      oab_reference_op_name(graph->nodes[n].op),
-                                      text_at(graph, graph->nodes[n].name));
+                                      oab_reference_op_name(graph->nodes[n].op), text_at(graph, graph->nodes[n].name));
         status = run_node(exec, &graph->nodes[n]);
     }
     /* an output may also name a parameter or a constant */

@@ -16,9 +16,7 @@ static int breaks(const char *what) {
 
 static float *result(const oab_call *call, int k) { return call->out[k].data; }
 
-static oassl_status sound(uint32_t op, const oab_call *call) {
-    return sound_kernel(op, OASSL_DTYPE_F32)(call);
-}
+static oassl_status sound(uint32_t op, const oab_call *call) { return sound_kernel(op, OASSL_DTYPE_F32)(call); }
 
 /* a wrong value for some arguments: leaky */
 static oassl_status leaky_relu(const oab_call *call) {
@@ -106,7 +104,8 @@ static oassl_status gather_clamps(const oab_call *call) {
     const int64_t row = call->in[0].count / call->in[0].shape[0];
     for (int64_t k = 0; k < call->in[1].count; k++) {
         const int32_t at = ((const int32_t *)call->in[1].data)[k];
-        memcpy(result(call, 0) + k * row, (const float *)call->in[0].data + (at >= 0 && at < call->in[0].shape[0] ? at : 0) * row,
+        memcpy(result(call, 0) + k * row,
+               (const float *)call->in[0].data + (at >= 0 && at < call->in[0].shape[0] ? at : 0) * row,
                (size_t)row * sizeof(float));
     }
     return OASSL_STATUS_OK;
@@ -142,7 +141,8 @@ static oassl_status plan_create(oassl_backend_instance *instance, const oassl_gr
     return oab_reference_plan_create(instance, graph, params, n_params, options, out_plan);
 }
 
-OASSL_BACKEND_EXPORT oassl_status oassl_backend_query(uint32_t major, uint32_t minor, const oassl_backend_api **out_api);
+OASSL_BACKEND_EXPORT oassl_status oassl_backend_query(uint32_t major, uint32_t minor,
+                                                      const oassl_backend_api **out_api);
 
 oassl_status oassl_backend_query(uint32_t major, uint32_t minor, const oassl_backend_api **out_api) {
     const oassl_backend_api *api;

@@ -44,14 +44,17 @@ static cf_value basic_block(cf_graph *g, cf_value x, int64_t o, int64_t stride) 
     return relu(g, add(g, inner, same ? x : conv_norm(g, x, o, 1, stride)));
 }
 
-/* ---- convolution chains --------------------------------------------------------------------------------------------- */
+/* ---- convolution chains
+ * --------------------------------------------------------------------------------------------- */
 
 static void conv_bn_relu(cf_suite *s) {
     static const struct {
         const char *name;
         int64_t c, h, w, o, kernel, stride;
-    } grid[] = {{"conv3x3_bn_relu", 16, 9, 11, 32, 3, 1}, {"conv1x1_bn_relu", 17, 7, 7, 5, 1, 1},
-                {"conv7x7s2_bn_relu", 3, 20, 17, 16, 7, 2}, {"conv3x3s2_bn_relu", 64, 8, 8, 64, 3, 2}};
+    } grid[] = {{"conv3x3_bn_relu", 16, 9, 11, 32, 3, 1},
+                {"conv1x1_bn_relu", 17, 7, 7, 5, 1, 1},
+                {"conv7x7s2_bn_relu", 3, 20, 17, 16, 7, 2},
+                {"conv3x3s2_bn_relu", 64, 8, 8, 64, 3, 2}};
     for (int k = 0; k < 4; k++) {
         cf_graph *g = begin(s, grid[k].name);
         if (!g) continue;
@@ -64,8 +67,9 @@ static void conv_bn_relu(cf_suite *s) {
 /* conv + bias, a residual and relu, in every order and with every kind of residual */
 static void conv_bias_sum_relu(cf_suite *s) {
     for (int how = 0; how < 8; how++) {
-        cf_graph *g = cf_begin(s, "conv_bias_sum_relu_%s_%s_%s", how & 1 ? "left" : "right",
-                               how & 2 ? "residual_is_input" : "residual_is_result", how & 4 ? "residual_kept" : "once");
+        cf_graph *g =
+            cf_begin(s, "conv_bias_sum_relu_%s_%s_%s", how & 1 ? "left" : "right",
+                     how & 2 ? "residual_is_input" : "residual_is_result", how & 4 ? "residual_kept" : "once");
         if (!g) continue;
         g->fused = 1;
         const cf_value x = cf_input(g, CF_RANDOM, CF_SHAPE(2, 16, 9, 7));
@@ -123,9 +127,10 @@ static void resnet(cf_suite *s) {
 
 /* Elementwise and movement around convolutions, where a blocked layout must be given up or carried on. */
 static void around_conv(cf_suite *s) {
-    static const char *const names[] = {"conv_transpose", "conv_reshape", "conv_concat_conv", "conv_slice_conv", "conv_pad_conv",
-                                        "conv_scale_channels", "conv_reduce_channels", "conv_softmax_space",
-                                        "conv_max_space", "conv_affine_conv", "conv_avg_pool_conv"};
+    static const char *const names[] = {"conv_transpose",       "conv_reshape",       "conv_concat_conv",
+                                        "conv_slice_conv",      "conv_pad_conv",      "conv_scale_channels",
+                                        "conv_reduce_channels", "conv_softmax_space", "conv_max_space",
+                                        "conv_affine_conv",     "conv_avg_pool_conv"};
     for (int how = 0; how < 11; how++) {
         cf_graph *g = begin(s, names[how]);
         if (!g) continue;
@@ -151,7 +156,8 @@ static void around_conv(cf_suite *s) {
     }
 }
 
-/* ---- transformers ---------------------------------------------------------------------------------------------------- */
+/* ---- transformers
+ * ---------------------------------------------------------------------------------------------------- */
 
 static cf_value heads_of(cf_graph *g, cf_value x, int64_t n, int64_t length, int64_t heads, int64_t width) {
     const cf_value split = cf_reshape(g, OASSL_OP_RESHAPE, x, CF_SHAPE(n, length, heads, width));
@@ -180,8 +186,11 @@ static void transformers(cf_suite *s) {
     static const struct {
         const char *name;
         uint32_t op;
-    } activations[] = {{"linear_gelu", OASSL_OP_GELU}, {"linear_relu", OASSL_OP_RELU}, {"linear_tanh", OASSL_OP_TANH},
-                       {"linear_quick_gelu", OASSL_OP_QUICK_GELU}, {"linear_sigmoid", OASSL_OP_SIGMOID}};
+    } activations[] = {{"linear_gelu", OASSL_OP_GELU},
+                       {"linear_relu", OASSL_OP_RELU},
+                       {"linear_tanh", OASSL_OP_TANH},
+                       {"linear_quick_gelu", OASSL_OP_QUICK_GELU},
+                       {"linear_sigmoid", OASSL_OP_SIGMOID}};
     for (int k = 0; k < 5; k++)
         for (int biased = 0; biased < 2; biased++) {
             cf_graph *g = cf_begin(s, "%s%s", activations[k].name, biased ? "_bias" : "");
@@ -216,14 +225,16 @@ static void transformers(cf_suite *s) {
     cf_check(g);
 }
 
-/* ---- elementwise graphs ---------------------------------------------------------------------------------------------- */
+/* ---- elementwise graphs
+ * ---------------------------------------------------------------------------------------------- */
 
 /* x / max(|x|, 1e-12) along one axis, the tri-map loss of losses.md 1 */
 static void similarity(cf_suite *s) {
     cf_graph *g = begin(s, "cosine_maps");
     if (!g) return;
     const int64_t n = 3, c = 16, p = 20;
-    cf_value features[2] = {cf_input(g, CF_RANDOM, CF_SHAPE(n, 1, c, p)), cf_input(g, CF_RANDOM, CF_SHAPE(1, n, c, 1))};
+    cf_value features[2] = {cf_input(g, CF_RANDOM, CF_SHAPE(n, 1, c, p)),
+                            cf_input(g, CF_RANDOM, CF_SHAPE(1, n, c, 1))};
     for (int k = 0; k < 2; k++) {
         const cf_value square = cf_reduce(g, OASSL_OP_REDUCE_SUM, mul(g, features[k], features[k]), 4, 1);
         const cf_value floor = cf_constant(g, CF_RANGE(1e-12, 1e-12), CF_SCALAR);
@@ -243,7 +254,8 @@ static void elementwise(cf_suite *s) {
     cf_graph *g = begin(s, "many_uses");
     if (g) {
         const cf_value x = cf_input(g, CF_RANDOM, CF_SHAPE(5, 33));
-        const cf_value a = cf_unary(g, OASSL_OP_TANH, x), b = mul(g, a, a), c = add(g, b, a), d = cf_binary(g, OASSL_OP_SUB, c, b);
+        const cf_value a = cf_unary(g, OASSL_OP_TANH, x), b = mul(g, a, a), c = add(g, b, a),
+                       d = cf_binary(g, OASSL_OP_SUB, c, b);
         cf_output(g, mul(g, d, c));
         cf_output(g, add(g, x, x));
         cf_output(g, b);
@@ -280,7 +292,8 @@ static void elementwise(cf_suite *s) {
     g = begin(s, "long_chain");
     if (!g) return;
     cf_value x = cf_input(g, CF_RANDOM, CF_SHAPE(2, 7, 11));
-    for (int k = 0; k < 40; k++) x = k % 3 == 0 ? cf_unary(g, OASSL_OP_TANH, x) : cf_affine(g, x, k % 2 ? 1.1 : -0.9, 0.1);
+    for (int k = 0; k < 40; k++)
+        x = k % 3 == 0 ? cf_unary(g, OASSL_OP_TANH, x) : cf_affine(g, x, k % 2 ? 1.1 : -0.9, 0.1);
     cf_output(g, x);
     g->looser = 4;
     cf_check(g);

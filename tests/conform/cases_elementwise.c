@@ -8,9 +8,14 @@ typedef struct shaped {
 } shaped;
 
 static const shaped shapes[] = {
-    {"scalar", 0, {0}},        {"1", 1, {1}},           {"7", 1, {7}},
-    {"64", 1, {64}},           {"3x5x17", 3, {3, 5, 17}}, {"2x16x9x11", 4, {2, 16, 9, 11}},
-    {"2x3x1x5x2x3", 6, {2, 3, 1, 5, 2, 3}}, {"100003", 1, {100003}},
+    {"scalar", 0, {0}},
+    {"1", 1, {1}},
+    {"7", 1, {7}},
+    {"64", 1, {64}},
+    {"3x5x17", 3, {3, 5, 17}},
+    {"2x16x9x11", 4, {2, 16, 9, 11}},
+    {"2x3x1x5x2x3", 6, {2, 3, 1, 5, 2, 3}},
+    {"100003", 1, {100003}},
 };
 
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
@@ -20,7 +25,10 @@ typedef struct named_fill {
     cf_fill fill;
 } named_fill;
 
-#define FILL_ROW(text, ...) {text, {__VA_ARGS__}}
+#define FILL_ROW(text, ...)                                                                                           \
+    {                                                                                                                 \
+        text, { __VA_ARGS__ }                                                                                         \
+    }
 #define FILLS(...) (const named_fill[]){__VA_ARGS__}, sizeof((const named_fill[]){__VA_ARGS__}) / sizeof(named_fill)
 
 static void unary_case(cf_suite *s, uint32_t op, const shaped *shape, const named_fill *fill) {
@@ -44,9 +52,7 @@ static void unary(cf_suite *s, uint32_t op, const named_fill *fills, size_t n_fi
 #define LARGE FILL_ROW("large", CF_LARGE)
 #define BETWEEN(name, low, high) FILL_ROW(name, CF_UNIFORM, low, high)
 
-void cases_exp(cf_suite *s) {
-    unary(s, OASSL_OP_EXP, FILLS(ORDINARY, ZEROS, SPECIAL, BETWEEN("wide", -110, 95)));
-}
+void cases_exp(cf_suite *s) { unary(s, OASSL_OP_EXP, FILLS(ORDINARY, ZEROS, SPECIAL, BETWEEN("wide", -110, 95))); }
 void cases_log(cf_suite *s) {
     unary(s, OASSL_OP_LOG, FILLS(BETWEEN("positive", 0.01, 5), BETWEEN("small", 1e-30, 1e-20), ZEROS));
 }
@@ -60,9 +66,7 @@ void cases_relu(cf_suite *s) { unary(s, OASSL_OP_RELU, FILLS(ORDINARY, TIES, SPE
 void cases_sigmoid(cf_suite *s) {
     unary(s, OASSL_OP_SIGMOID, FILLS(ORDINARY, ZEROS, INFINITE, BETWEEN("wide", -80, 80)));
 }
-void cases_tanh(cf_suite *s) {
-    unary(s, OASSL_OP_TANH, FILLS(ORDINARY, ZEROS, INFINITE, BETWEEN("wide", -40, 40)));
-}
+void cases_tanh(cf_suite *s) { unary(s, OASSL_OP_TANH, FILLS(ORDINARY, ZEROS, INFINITE, BETWEEN("wide", -40, 40))); }
 void cases_softplus(cf_suite *s) {
     unary(s, OASSL_OP_SOFTPLUS, FILLS(ORDINARY, ZEROS, BETWEEN("wide", -80, 300), LARGE));
 }
@@ -81,7 +85,8 @@ void cases_affine(cf_suite *s) {
     }
 }
 
-/* ---- (x, dy) -------------------------------------------------------------------------------------------------------- */
+/* ---- (x, dy)
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void gradient(cf_suite *s, uint32_t op, const named_fill *fills, size_t n_fills) {
     for (size_t k = 0; k < N_SHAPES; k++)
@@ -103,7 +108,8 @@ void cases_quick_gelu_grad(cf_suite *s) {
     gradient(s, OASSL_OP_QUICK_GELU_GRAD, FILLS(ORDINARY, ZEROS, BETWEEN("wide", -40, 40)));
 }
 
-/* ---- two inputs ------------------------------------------------------------------------------------------------------ */
+/* ---- two inputs
+ * ------------------------------------------------------------------------------------------------------ */
 
 static const struct {
     const char *name;

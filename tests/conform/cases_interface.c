@@ -21,8 +21,9 @@ static const char *check_device(cf_suite *s) {
     if (b->api->device_info(b->instance, 0, &info) != OASSL_STATUS_OK) return "device_info(0) failed";
     if (info.device != OASSL_DEVICE_CPU && info.device != OASSL_DEVICE_CUDA) return "device_info: unknown device kind";
     if (!memchr(info.name, 0, sizeof info.name) || !info.name[0]) return "device_info: no name";
-    return b->api->device_info(b->instance, count, &info) == OASSL_STATUS_OK ? "device_info accepts a device that is not there"
-                                                                            : NULL;
+    return b->api->device_info(b->instance, count, &info) == OASSL_STATUS_OK
+               ? "device_info accepts a device that is not there"
+               : NULL;
 }
 
 static const char *check_version(cf_suite *s) {
@@ -52,7 +53,8 @@ static const char *check_memory(cf_suite *s) {
     return ok && memcmp(in, out, 1000) == 0 ? NULL : "1000 bytes did not come back from the device";
 }
 
-/* ---- one small graph --------------------------------------------------------------------------------------------------- */
+/* ---- one small graph
+ * --------------------------------------------------------------------------------------------------- */
 
 /* relu(x w^T + bias), w and bias parameters */
 static cf_graph *small_graph(cf_suite *s, const char *name) {
@@ -200,13 +202,15 @@ static const char *check_gather_index(cf_suite *s) {
         void *data[] = {contents, indices, result};
         char text[256] = "";
         const cf_run_options options = {.no_fusion = 1, .threads = s->threads};
-        if (cf_run(&s->plugin, g, data, &options, text) == OASSL_STATUS_OK) return "gather accepts an index outside the table";
+        if (cf_run(&s->plugin, g, data, &options, text) == OASSL_STATUS_OK)
+            return "gather accepts an index outside the table";
         if (!strstr(text, g->names + g->nodes[0].name)) return "the error of gather does not name the node";
     }
     return NULL;
 }
 
-/* ---- threads ------------------------------------------------------------------------------------------------------------- */
+/* ---- threads
+ * ------------------------------------------------------------------------------------------------------------- */
 
 typedef struct worker {
     const oassl_backend_api *api;
@@ -233,14 +237,17 @@ static const char *check_threads(cf_suite *s) {
         workers[k] = (worker){s->plugin.api, &m[k], OASSL_STATUS_OK};
     }
     int started = 0;
-    while (!wrong && started < N && pthread_create(&threads[started], NULL, run_often, &workers[started]) == 0) started++;
+    while (!wrong && started < N && pthread_create(&threads[started], NULL, run_often, &workers[started]) == 0)
+        started++;
     for (int k = 0; k < started; k++) pthread_join(threads[k], NULL);
     float first[20], other[20];
     const cf_backend *b = &s->plugin;
     for (int k = 0; k < started && !wrong; k++) {
         b->api->memory_copy(b->instance, 0, k ? other : first, m[k].device_y, sizeof first, OASSL_COPY_DEVICE_TO_HOST);
-        if (workers[k].status != OASSL_STATUS_OK) wrong = "exec_run failed on a thread";
-        else if (k && memcmp(first, other, sizeof first) != 0) wrong = "execs on three threads give different results";
+        if (workers[k].status != OASSL_STATUS_OK)
+            wrong = "exec_run failed on a thread";
+        else if (k && memcmp(first, other, sizeof first) != 0)
+            wrong = "execs on three threads give different results";
     }
     for (int k = 0; k < N; k++) small_free(s, &m[k]);
     return wrong;
@@ -271,11 +278,16 @@ void cases_interface(cf_suite *s) {
         const char *name;
         interface_check check;
     } checks[] = {
-        {"version", check_version},       {"device", check_device},
-        {"memory", check_memory},         {"unbound", check_unbound},
-        {"params", check_params},         {"cancel", check_cancel},
-        {"plan_info", check_plan_info},   {"gather_index", check_gather_index},
-        {"threads", check_threads},       {"graph_is_copied", check_graph_is_copied},
+        {"version", check_version},
+        {"device", check_device},
+        {"memory", check_memory},
+        {"unbound", check_unbound},
+        {"params", check_params},
+        {"cancel", check_cancel},
+        {"plan_info", check_plan_info},
+        {"gather_index", check_gather_index},
+        {"threads", check_threads},
+        {"graph_is_copied", check_graph_is_copied},
         {"out_of_memory", check_out_of_memory},
     };
     for (size_t k = 0; k < sizeof checks / sizeof *checks; k++) {

@@ -38,7 +38,8 @@ void cases_sinkhorn(cf_suite *s) {
     static const struct {
         const char *name;
         cf_fill s, t;
-    } maps[] = {{"", {CF_UNIFORM, -0.3, 1}, {CF_UNIFORM, 0, 1.3}}, {"_ties", {CF_TIES}, {CF_TIES}},
+    } maps[] = {{"", {CF_UNIFORM, -0.3, 1}, {CF_UNIFORM, 0, 1.3}},
+                {"_ties", {CF_TIES}, {CF_TIES}},
                 {"_zeros", {CF_ZEROS}, {CF_UNIFORM, 0, 1}}};
     for (int k = 0; k < N_DISTANCES; k++)
         for (int m = 0; m < 3; m++) {
@@ -68,7 +69,8 @@ static int run_forward(cf_suite *s, cf_graph *g, int k, void **data, char *text)
     for (int64_t n = 0; n < distances[k].n; n++)
         for (int64_t t = ((int32_t *)data[distance + 3])[n]; t < distances[k].k.iterations; t++)
             for (int which = 1; which <= 2; which++)
-                memset((char *)data[distance + which] + row * (uint64_t)(n * distances[k].k.iterations + t), 0xFF, row);
+                memset((char *)data[distance + which] + row * (uint64_t)(n * distances[k].k.iterations + t), 0xFF,
+                       row);
     return 1;
 }
 
@@ -84,10 +86,12 @@ static void sinkhorn_grad_case(cf_suite *s, int k, int64_t envelope) {
     if (!ran) cf_report(s, g->name, CF_FAILED, text, 0, 0);
     if (ran) {
         const int64_t potentials[] = {distances[k].n, options.iterations, options.h * options.w};
-        cf_value in[6] = {map_input(g, k, CF_FILL(CF_DATA, 0, 0, data[0])), map_input(g, k, CF_FILL(CF_DATA, 0, 0, data[1])),
+        cf_value in[6] = {map_input(g, k, CF_FILL(CF_DATA, 0, 0, data[0])),
+                          map_input(g, k, CF_FILL(CF_DATA, 0, 0, data[1])),
                           cf_input(g, CF_FILL(CF_DATA, 0, 0, data[3]), 3, potentials),
                           cf_input(g, CF_FILL(CF_DATA, 0, 0, data[4]), 3, potentials),
-                          cf_index(g, 1, CF_SHAPE(distances[k].n)), cf_input(g, CF_RANGE(0.5, 2), CF_SHAPE(distances[k].n))};
+                          cf_index(g, 1, CF_SHAPE(distances[k].n)),
+                          cf_input(g, CF_RANGE(0.5, 2), CF_SHAPE(distances[k].n))};
         g->fill[in[4]] = CF_FILL(CF_DATA, 0, 0, data[5]);
         cf_outputs(g, cf_sinkhorn_grad(g, in, &options), 2);
         cf_check(g);
@@ -100,7 +104,8 @@ void cases_sinkhorn_grad(cf_suite *s) {
         for (int64_t envelope = 0; envelope < 2; envelope++) sinkhorn_grad_case(s, k, envelope);
 }
 
-/* ---- Adam ------------------------------------------------------------------------------------------------------------ */
+/* ---- Adam
+ * ------------------------------------------------------------------------------------------------------------ */
 
 void cases_adam(cf_suite *s) {
     static const int64_t counts[] = {1, 7, 64, 1000, 100003};
@@ -110,7 +115,8 @@ void cases_adam(cf_suite *s) {
             for (int in_place = 0; in_place < 2; in_place++) {
                 cf_graph *g = cf_begin(s, "%lld_options%d%s", (long long)counts[k], o, in_place ? "_in_place" : "");
                 if (!g) continue;
-                const cf_value in[] = {cf_input(g, CF_RANDOM, CF_SHAPE(counts[k])), cf_input(g, CF_RANDOM, CF_SHAPE(counts[k])),
+                const cf_value in[] = {cf_input(g, CF_RANDOM, CF_SHAPE(counts[k])),
+                                       cf_input(g, CF_RANDOM, CF_SHAPE(counts[k])),
                                        cf_input(g, CF_RANGE(-0.1, 0.1), CF_SHAPE(counts[k])),
                                        cf_input(g, CF_RANGE(0, 0.01), CF_SHAPE(counts[k])),
                                        cf_input(g, CF_RANGE(0.05, 0.2), CF_SHAPE(3))};

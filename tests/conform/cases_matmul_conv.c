@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 
-/* ---- matmul -------------------------------------------------------------------------------------------------------- */
+/* ---- matmul --------------------------------------------------------------------------------------------------------
+ */
 
 static const struct {
     const char *name;
@@ -41,7 +42,9 @@ static void matmul_case(cf_suite *s, size_t k, int ta, int tb, int biased, int p
     const int64_t m = products[k].rows, d = products[k].depth, n = products[k].cols;
     const cf_value a = matrix(g, 0, products[k].rank_a, products[k].lead_a, ta ? d : m, ta ? m : d);
     const cf_value b = matrix(g, param, products[k].rank_b, products[k].lead_b, tb ? n : d, tb ? d : n);
-    const cf_value bias = !biased ? CF_NONE : param ? cf_param(g, CF_RANDOM, CF_SHAPE(n)) : cf_input(g, CF_RANDOM, CF_SHAPE(n));
+    const cf_value bias = !biased ? CF_NONE
+                          : param ? cf_param(g, CF_RANDOM, CF_SHAPE(n))
+                                  : cf_input(g, CF_RANDOM, CF_SHAPE(n));
     cf_output(g, cf_matmul(g, a, b, bias, ta, tb));
     cf_check(g);
 }
@@ -63,7 +66,8 @@ void cases_matmul(cf_suite *s) {
     }
 }
 
-/* ---- convolution --------------------------------------------------------------------------------------------------- */
+/* ---- convolution ---------------------------------------------------------------------------------------------------
+ */
 
 typedef struct conv_case {
     const char *name;
@@ -118,8 +122,13 @@ static void each_conv(cf_suite *s, conv_check check) {
                     for (int size = 0; size < 2; size++, variant++) {
                         char name[64];
                         const int64_t pad = padded ? kernels[k] / 2 : 0;
-                        const conv_case one = {name, 1 + variant % 2, channels[c][0], sizes[size][0], sizes[size][1],
-                                               channels[c][1], cf_square(kernels[k], stride, pad)};
+                        const conv_case one = {name,
+                                               1 + variant % 2,
+                                               channels[c][0],
+                                               sizes[size][0],
+                                               sizes[size][1],
+                                               channels[c][1],
+                                               cf_square(kernels[k], stride, pad)};
                         snprintf(name, sizeof name, "%lldx%lld_s%lld_p%lld_n%lld_%lldto%lld_%lldx%lld",
                                  (long long)one.k.kh, (long long)one.k.kw, (long long)stride, (long long)pad,
                                  (long long)one.n, (long long)one.c, (long long)one.o, (long long)one.h,
@@ -138,12 +147,15 @@ static cf_value weights(cf_graph *g, const conv_case *c, int param) {
     return param ? cf_param(g, CF_RANDOM, 4, shape) : cf_input(g, CF_RANDOM, 4, shape);
 }
 
-static cf_value input(cf_graph *g, const conv_case *c) { return cf_input(g, CF_RANDOM, CF_SHAPE(c->n, c->c, c->h, c->w)); }
+static cf_value input(cf_graph *g, const conv_case *c) {
+    return cf_input(g, CF_RANDOM, CF_SHAPE(c->n, c->c, c->h, c->w));
+}
 
 static cf_value output_gradient(cf_graph *g, const conv_case *c) {
     const cf_window *k = &c->k;
-    return cf_input(g, CF_RANDOM, CF_SHAPE(c->n, c->o, cf_window_extent(c->h, k->kh, k->stride_h, k->pad_h, k->dilation_h),
-                                           cf_window_extent(c->w, k->kw, k->stride_w, k->pad_w, k->dilation_w)));
+    return cf_input(g, CF_RANDOM,
+                    CF_SHAPE(c->n, c->o, cf_window_extent(c->h, k->kh, k->stride_h, k->pad_h, k->dilation_h),
+                             cf_window_extent(c->w, k->kw, k->stride_w, k->pad_w, k->dilation_w)));
 }
 
 static void check_conv(cf_suite *s, const conv_case *c, int variant, int repeat) {
@@ -151,9 +163,9 @@ static void check_conv(cf_suite *s, const conv_case *c, int variant, int repeat)
     cf_graph *g = cf_begin(s, "%s%s%s", c->name, variant & 1 ? "_param" : "", variant & 2 ? "_bias" : "");
     if (!g) return;
     const cf_value x = input(g, c), w = weights(g, c, variant & 1);
-    const cf_value bias = !(variant & 2)  ? CF_NONE
-                          : variant & 1 ? cf_param(g, CF_RANDOM, CF_SHAPE(c->o))
-                                          : cf_input(g, CF_RANDOM, CF_SHAPE(c->o));
+    const cf_value bias = !(variant & 2) ? CF_NONE
+                          : variant & 1  ? cf_param(g, CF_RANDOM, CF_SHAPE(c->o))
+                                         : cf_input(g, CF_RANDOM, CF_SHAPE(c->o));
     cf_output(g, cf_conv(g, x, w, bias, c->k));
     cf_check(g);
 }

@@ -1,7 +1,8 @@
 /* Cases of pooling and normalisation. */
 #include "conform.h"
 
-/* ---- pooling ------------------------------------------------------------------------------------------------------- */
+/* ---- pooling -------------------------------------------------------------------------------------------------------
+ */
 
 static const struct {
     const char *name;
@@ -26,7 +27,8 @@ enum { N_POOLS = sizeof pools / sizeof *pools, N_FILLS = 4 };
 static const struct {
     const char *name;
     cf_fill fill;
-} fills[N_FILLS] = {{"normal", {CF_NORMAL}}, {"ties", {CF_TIES}}, {"negative", {CF_UNIFORM, -2, -1}}, {"zeros", {CF_ZEROS}}};
+} fills[N_FILLS] = {
+    {"normal", {CF_NORMAL}}, {"ties", {CF_TIES}}, {"negative", {CF_UNIFORM, -2, -1}}, {"zeros", {CF_ZEROS}}};
 
 static void pool(cf_suite *s, uint32_t op) {
     for (int k = 0; k < N_POOLS; k++)
@@ -69,16 +71,22 @@ void cases_avg_pool_grad(cf_suite *s) {
     }
 }
 
-/* ---- batch normalisation -------------------------------------------------------------------------------------------- */
+/* ---- batch normalisation
+ * -------------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
     int32_t rank;
     int64_t shape[OASSL_MAX_RANK];
 } norms[] = {
-    {"2x3x5x7", 4, {2, 3, 5, 7}},   {"1x16x4x4", 4, {1, 16, 4, 4}}, {"3x17x9x2", 4, {3, 17, 9, 2}},
-    {"2x1x6x6", 4, {2, 1, 6, 6}},   {"8x5", 2, {8, 5}},             {"4x6x10", 3, {4, 6, 10}},
-    {"2x64x28x28", 4, {2, 64, 28, 28}}, {"2x4x1x1", 4, {2, 4, 1, 1}},
+    {"2x3x5x7", 4, {2, 3, 5, 7}},
+    {"1x16x4x4", 4, {1, 16, 4, 4}},
+    {"3x17x9x2", 4, {3, 17, 9, 2}},
+    {"2x1x6x6", 4, {2, 1, 6, 6}},
+    {"8x5", 2, {8, 5}},
+    {"4x6x10", 3, {4, 6, 10}},
+    {"2x64x28x28", 4, {2, 64, 28, 28}},
+    {"2x4x1x1", 4, {2, 4, 1, 1}},
 };
 
 enum { N_NORMS = sizeof norms / sizeof *norms };
@@ -89,13 +97,18 @@ static cf_value channel_vector(cf_graph *g, int k, cf_fill fill, int param) {
     return param ? cf_param(g, fill, 1, shape) : cf_input(g, fill, 1, shape);
 }
 
-static cf_value normed_input(cf_graph *g, int k, cf_fill fill) { return cf_input(g, fill, norms[k].rank, norms[k].shape); }
+static cf_value normed_input(cf_graph *g, int k, cf_fill fill) {
+    return cf_input(g, fill, norms[k].rank, norms[k].shape);
+}
 
 void cases_batch_norm(cf_suite *s) {
     static const struct {
         const char *name;
         cf_fill fill;
-    } x[] = {{"normal", {CF_NORMAL}}, {"offset", {CF_UNIFORM, 5, 8}}, {"constant", {CF_ZEROS}}, {"small", {CF_NORMAL, 0, 1e-3}}};
+    } x[] = {{"normal", {CF_NORMAL}},
+             {"offset", {CF_UNIFORM, 5, 8}},
+             {"constant", {CF_ZEROS}},
+             {"small", {CF_NORMAL, 0, 1e-3}}};
     for (int k = 0; k < N_NORMS; k++)
         for (int f = 0; f < 4; f++) {
             cf_graph *g = cf_begin(s, "%s_%s", norms[k].name, x[f].name);
@@ -114,8 +127,8 @@ void cases_batch_norm_grad(cf_suite *s) {
         cf_graph *g = cf_begin(s, "%s", norms[k].name);
         if (!g) continue;
         const cf_value in[] = {normed_input(g, k, CF_RANDOM), channel_vector(g, k, CF_RANGE(-1, 2), 0),
-                               channel_vector(g, k, CF_RANGE(-0.2, 0.2), 0), channel_vector(g, k, CF_RANGE(0.7, 1.4), 0),
-                               normed_input(g, k, CF_RANDOM)};
+                               channel_vector(g, k, CF_RANGE(-0.2, 0.2), 0),
+                               channel_vector(g, k, CF_RANGE(0.7, 1.4), 0), normed_input(g, k, CF_RANDOM)};
         cf_outputs(g, cf_batch_norm_grad(g, in), 3);
         cf_check(g);
     }
@@ -146,15 +159,16 @@ void cases_batch_norm_infer_grad(cf_suite *s) {
     }
 }
 
-/* ---- layer normalisation -------------------------------------------------------------------------------------------- */
+/* ---- layer normalisation
+ * -------------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
     int32_t rank;
     int64_t shape[OASSL_MAX_RANK];
 } rows[] = {
-    {"1x1", 2, {1, 1}}, {"3x7", 2, {3, 7}}, {"2x5x64", 3, {2, 5, 64}}, {"2x3x2x17", 4, {2, 3, 2, 17}}, {"19x768", 2, {19, 768}},
-    {"12", 1, {12}},
+    {"1x1", 2, {1, 1}},       {"3x7", 2, {3, 7}}, {"2x5x64", 3, {2, 5, 64}}, {"2x3x2x17", 4, {2, 3, 2, 17}},
+    {"19x768", 2, {19, 768}}, {"12", 1, {12}},
 };
 
 enum { N_ROWS = sizeof rows / sizeof *rows };
@@ -170,7 +184,8 @@ void cases_layer_norm(cf_suite *s) {
             if (!g) continue;
             const int64_t width = rows[k].shape[rows[k].rank - 1];
             const cf_value in = cf_input(g, x[f].fill, rows[k].rank, rows[k].shape);
-            const cf_value gamma = cf_input(g, CF_RANGE(-1, 2), CF_SHAPE(width)), beta = cf_input(g, CF_RANDOM, CF_SHAPE(width));
+            const cf_value gamma = cf_input(g, CF_RANGE(-1, 2), CF_SHAPE(width)),
+                           beta = cf_input(g, CF_RANDOM, CF_SHAPE(width));
             if (f == 1) g->looser = 8;
             cf_outputs(g, cf_layer_norm(g, in, gamma, beta, 1e-5), 3);
             cf_check(g);

@@ -58,7 +58,8 @@ void cases_reduce_max_grad(cf_suite *s) {
     static const struct {
         const char *name;
         cf_fill fill;
-    } fills[] = {{"normal", {CF_NORMAL}}, {"ties", {CF_TIES}}, {"zeros", {CF_ZEROS}}, {"negative", {CF_UNIFORM, -2, -1}}};
+    } fills[] = {
+        {"normal", {CF_NORMAL}}, {"ties", {CF_TIES}}, {"zeros", {CF_ZEROS}}, {"negative", {CF_UNIFORM, -2, -1}}};
     for (size_t k = 0; k < sizeof grid / sizeof *grid; k++)
         for (size_t f = 0; f < 4; f++)
             for (int keep = 0; keep < 2; keep++) {
@@ -81,16 +82,24 @@ void cases_reduce_max_grad(cf_suite *s) {
             }
 }
 
-/* ---- softmax ------------------------------------------------------------------------------------------------------- */
+/* ---- softmax -------------------------------------------------------------------------------------------------------
+ */
 
 static const struct {
     const char *name;
     int32_t rank;
     int64_t shape[OASSL_MAX_RANK], axis;
 } soft[] = {
-    {"1", 1, {1}, 0},           {"17", 1, {17}, 0},          {"5x1", 2, {5, 1}, 1},   {"5x33", 2, {5, 33}, 1},
-    {"33x5_axis0", 2, {33, 5}, 0}, {"2x16x7x9_axis1", 4, {2, 16, 7, 9}, 1}, {"2x3x7x64_axis3", 4, {2, 3, 7, 64}, 3},
-    {"2x4x9x9", 4, {2, 4, 9, 9}, 3}, {"2x3x4_axis1", 3, {2, 3, 4}, 1}, {"129x1001", 2, {129, 1001}, 1},
+    {"1", 1, {1}, 0},
+    {"17", 1, {17}, 0},
+    {"5x1", 2, {5, 1}, 1},
+    {"5x33", 2, {5, 33}, 1},
+    {"33x5_axis0", 2, {33, 5}, 0},
+    {"2x16x7x9_axis1", 4, {2, 16, 7, 9}, 1},
+    {"2x3x7x64_axis3", 4, {2, 3, 7, 64}, 3},
+    {"2x4x9x9", 4, {2, 4, 9, 9}, 3},
+    {"2x3x4_axis1", 3, {2, 3, 4}, 1},
+    {"129x1001", 2, {129, 1001}, 1},
     {"2x3x2x3x2x5_axis4", 6, {2, 3, 2, 3, 2, 5}, 4},
 };
 
@@ -100,7 +109,8 @@ static void softmax(cf_suite *s, uint32_t op) {
     static const struct {
         const char *name;
         cf_fill fill;
-    } fills[] = {{"normal", {CF_NORMAL}}, {"ties", {CF_TIES}}, {"wide", {CF_UNIFORM, -300, 300}}, {"zeros", {CF_ZEROS}}};
+    } fills[] = {
+        {"normal", {CF_NORMAL}}, {"ties", {CF_TIES}}, {"wide", {CF_UNIFORM, -300, 300}}, {"zeros", {CF_ZEROS}}};
     for (size_t k = 0; k < N_SOFT; k++)
         for (size_t f = 0; f < 4; f++) {
             cf_graph *g = cf_begin(s, "%s_%s", soft[k].name, fills[f].name);

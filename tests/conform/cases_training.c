@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-typedef struct layer { /* conv, batch norm in training form, relu; and what the way back needs */
+typedef struct layer {                  /* conv, batch norm in training form, relu; and what the way back needs */
     cf_value x, w, gamma, y, norm, out; /* norm: first output of BATCH_NORM */
     cf_window k;
 } layer;
@@ -11,13 +11,16 @@ typedef struct layer { /* conv, batch norm in training form, relu; and what the 
 static cf_value relu(cf_graph *g, cf_value x) { return cf_unary(g, OASSL_OP_RELU, x); }
 static cf_value add(cf_graph *g, cf_value a, cf_value b) { return cf_binary(g, OASSL_OP_ADD, a, b); }
 
-static cf_value channels(cf_graph *g, int64_t c, double low, double high) { return cf_input(g, CF_RANGE(low, high), CF_SHAPE(c)); }
+static cf_value channels(cf_graph *g, int64_t c, double low, double high) {
+    return cf_input(g, CF_RANGE(low, high), CF_SHAPE(c));
+}
 
 /* Weights are inputs: they change between steps. */
 static layer conv_norm(cf_graph *g, cf_value x, int64_t o, int64_t kernel, int64_t stride, int with_relu) {
     const int64_t c = cf_info(g, x)->shape[1];
     layer l = {.x = x, .k = cf_square(kernel, stride, kernel / 2)};
-    l.w = cf_input(g, CF_FILL(CF_NORMAL, 0, sqrt(2.0 / (double)(c * kernel * kernel))), CF_SHAPE(o, c, kernel, kernel));
+    l.w =
+        cf_input(g, CF_FILL(CF_NORMAL, 0, sqrt(2.0 / (double)(c * kernel * kernel))), CF_SHAPE(o, c, kernel, kernel));
     l.gamma = channels(g, o, 0.5, 1.5);
     const cf_value beta = channels(g, o, -0.5, 0.5), mean = channels(g, o, -0.5, 0.5), var = channels(g, o, 0.5, 2);
     l.y = cf_conv(g, x, l.w, CF_NONE, l.k);
@@ -45,15 +48,18 @@ static void stacks(cf_suite *s) {
     static const struct {
         const char *name;
         int64_t n, c, h, w, o, kernel, stride;
-    } grid[] = {{"conv_bn_relu", 2, 3, 8, 9, 16, 3, 1}, {"conv_bn_relu_s2", 3, 16, 9, 9, 17, 3, 2},
-                {"conv1x1_bn_relu", 2, 17, 6, 6, 32, 1, 1}, {"conv7x7_bn_relu", 2, 1, 15, 12, 16, 7, 2}};
+    } grid[] = {{"conv_bn_relu", 2, 3, 8, 9, 16, 3, 1},
+                {"conv_bn_relu_s2", 3, 16, 9, 9, 17, 3, 2},
+                {"conv1x1_bn_relu", 2, 17, 6, 6, 32, 1, 1},
+                {"conv7x7_bn_relu", 2, 1, 15, 12, 16, 7, 2}};
     for (int k = 0; k < 4; k++) {
         cf_graph *g = cf_begin(s, "%s", grid[k].name);
         if (!g) continue;
         g->fused = 1;
         g->looser = 4;
         const cf_value x = cf_input(g, CF_RANDOM, CF_SHAPE(grid[k].n, grid[k].c, grid[k].h, grid[k].w));
-        const layer a = conv_norm(g, x, grid[k].o, grid[k].kernel, grid[k].stride, 1), b = conv_norm(g, a.out, 8, 3, 1, 1);
+        const layer a = conv_norm(g, x, grid[k].o, grid[k].kernel, grid[k].stride, 1),
+                    b = conv_norm(g, a.out, 8, 3, 1, 1);
         cf_output(g, b.out);
         const cf_value dy = cf_input(g, CF_RANDOM, cf_info(g, b.out)->rank, cf_info(g, b.out)->shape);
         cf_output(g, conv_norm_back(g, &a, conv_norm_back(g, &b, dy, 1), 1));
@@ -113,9 +119,11 @@ static void transformer_back(cf_suite *s) {
     if (!g) return;
     g->fused = 1;
     g->looser = 4;
-    const cf_value x = cf_input(g, CF_RANDOM, CF_SHAPE(10, 16)), w1 = cf_input(g, CF_FILL(CF_NORMAL, 0, 0.3), CF_SHAPE(32, 16));
+    const cf_value x = cf_input(g, CF_RANDOM, CF_SHAPE(10, 16)),
+                   w1 = cf_input(g, CF_FILL(CF_NORMAL, 0, 0.3), CF_SHAPE(32, 16));
     const cf_value w2 = cf_input(g, CF_FILL(CF_NORMAL, 0, 0.3), CF_SHAPE(16, 32)), gamma = channels(g, 16, 0.5, 1.5);
-    const cf_value inner = cf_matmul(g, x, w1, channels(g, 32, -0.5, 0.5), 0, 1), active = cf_unary(g, OASSL_OP_GELU, inner);
+    const cf_value inner = cf_matmul(g, x, w1, channels(g, 32, -0.5, 0.5), 0, 1),
+                   active = cf_unary(g, OASSL_OP_GELU, inner);
     const cf_value sum = add(g, x, cf_matmul(g, active, w2, channels(g, 16, -0.5, 0.5), 0, 1));
     const cf_value y = cf_layer_norm(g, sum, gamma, channels(g, 16, -0.5, 0.5), 1e-5);
     cf_output(g, y);
@@ -138,7 +146,8 @@ static void step(cf_suite *s) {
     g->fused = 1;
     const cf_value x = cf_input(g, CF_RANDOM, CF_SHAPE(6, 9)), target = cf_input(g, CF_RANDOM, CF_SHAPE(6, 4));
     const cf_value w = cf_input(g, CF_RANDOM, CF_SHAPE(4, 9)), m = cf_input(g, CF_RANGE(-0.1, 0.1), CF_SHAPE(4, 9));
-    const cf_value v = cf_input(g, CF_RANGE(0, 0.1), CF_SHAPE(4, 9)), scalars = cf_input(g, CF_RANGE(0.05, 0.2), CF_SHAPE(3));
+    const cf_value v = cf_input(g, CF_RANGE(0, 0.1), CF_SHAPE(4, 9)),
+                   scalars = cf_input(g, CF_RANGE(0.05, 0.2), CF_SHAPE(3));
     const cf_value error = cf_binary(g, OASSL_OP_SUB, cf_matmul(g, x, w, CF_NONE, 0, 1), target);
     const cf_value gradient = cf_matmul(g, error, x, CF_NONE, 1, 0);
     const cf_value size = cf_reduce(g, OASSL_OP_REDUCE_SUM, cf_binary(g, OASSL_OP_MUL, w, w), 3, 0); /* of the old w */
@@ -161,8 +170,10 @@ static void updates(cf_suite *s) {
     const cf_value scalars = cf_input(g, CF_RANGE(0.05, 0.2), CF_SHAPE(3));
     for (int k = 0; k < 12; k++) {
         const int64_t count = 1 + 37 * k;
-        const cf_value p = cf_input(g, CF_RANDOM, CF_SHAPE(count)), m = cf_input(g, CF_RANGE(-0.1, 0.1), CF_SHAPE(count));
-        const cf_value v = cf_input(g, CF_RANGE(0, 0.1), CF_SHAPE(count)), gradient = cf_input(g, CF_RANDOM, CF_SHAPE(count));
+        const cf_value p = cf_input(g, CF_RANDOM, CF_SHAPE(count)),
+                       m = cf_input(g, CF_RANGE(-0.1, 0.1), CF_SHAPE(count));
+        const cf_value v = cf_input(g, CF_RANGE(0, 0.1), CF_SHAPE(count)),
+                       gradient = cf_input(g, CF_RANDOM, CF_SHAPE(count));
         const cf_value new_p = cf_adam(g, (const cf_value[]){p, gradient, m, v, scalars}, 0.9, 0.999, 1e-8, 0.01);
         g->alias[new_p] = p;
         g->alias[new_p + 1] = m;

@@ -1,11 +1,13 @@
 /* One case: reference against plug-in, and the book-keeping of results. */
 #include "conform.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- results ------------------------------------------------------------------------------------------------------- */
+/* ---- results -------------------------------------------------------------------------------------------------------
+ */
 
 /* Skips are many and alike: counted by operation, dtype and reason. */
 typedef struct skip {
@@ -77,7 +79,8 @@ void cf_print_skips(void) {
         printf("skipped %4llu  %s: %s\n", (unsigned long long)skips[k].count, skips[k].what, skips[k].reason);
 }
 
-/* ---- one case ------------------------------------------------------------------------------------------------------ */
+/* ---- one case ------------------------------------------------------------------------------------------------------
+ */
 
 static uint64_t hash_bytes(uint64_t hash, const void *data, uint64_t bytes) {
     for (uint64_t k = 0; k < bytes; k++) hash = (hash ^ ((const uint8_t *)data)[k]) * 1099511628211u;
@@ -93,10 +96,19 @@ static uint64_t hash_of(const oassl_graph *graph) {
     return hash_bytes(hash, graph->constants, graph->constants_bytes);
 }
 
-/* Host memory of the values that cross the interface; outputs of both runs, inputs and parameters shared. */
+/* Host memory of the values that cross the interface, for the reference, for the plug-in, and for the reference on the
+ * magnitudes of the inputs. */
 typedef struct contents {
-    void *expected[CF_MAX_VALUES], *got[CF_MAX_VALUES];
+    void *expected[CF_MAX_VALUES], *got[CF_MAX_VALUES], *terms[CF_MAX_VALUES];
 } contents;
+
+static void take_magnitudes(const oassl_graph_value *value, void *data) {
+    for (int64_t k = 0; k < cf_count(value); k++)
+        if (value->dtype == OASSL_DTYPE_F32)
+            ((float *)data)[k] = fabsf(((float *)data)[k]);
+        else if (value->dtype == OASSL_DTYPE_F64)
+            ((double *)data)[k] = fabs(((double *)data)[k]);
+}
 
 static int make_contents(const cf_graph *g, contents *c) {
     uint8_t is_output[CF_MAX_VALUES] = {0};
@@ -108,10 +120,13 @@ static int make_contents(const cf_graph *g, contents *c) {
         /* calloc: a backend that writes nothing must not find the reference's result here */
         c->expected[v] = calloc(1, cf_bytes(value) + 64);
         c->got[v] = calloc(1, cf_bytes(value) + 64);
-        if (!c->expected[v] || !c->got[v]) return 0;
+        c->terms[v] = calloc(1, cf_bytes(value) + 64);
+        if (!c->expected[v] || !c->got[v] || !c->terms[v]) return 0;
         if (!given) continue;
         cf_fill_value(g, v, c->expected[v]);
         memcpy(c->got[v], c->expected[v], cf_bytes(value));
+        memcpy(c->terms[v], c->expected[v], cf_bytes(value));
+        take_magnitudes(value, c->terms[v]);
     }
     return 1;
 }
@@ -120,14 +135,15 @@ static void free_contents(contents *c) {
     for (cf_value v = 0; v < CF_MAX_VALUES; v++) {
         free(c->expected[v]);
         free(c->got[v]);
+        free(c->terms[v]);
     }
 }
 
 /* CF_PASSED when every node is supported. */
 static int32_t check_support(const cf_suite *suite, const cf_graph *g, char *text) {
     const cf_backend *b = &suite->plugin;
-    const oassl_backend_plan_options options = {.struct_size = sizeof options, .n_threads = suite->threads,
-                                                .deterministic = 1, .no_fusion = 1};
+    const oassl_backend_plan_options options = {
+        .struct_size = sizeof options, .n_threads = suite->threads, .deterministic = 1, .no_fusion = 1};
     for (uint32_t n = 0; n < g->graph.n_nodes; n++) {
         const oassl_status status = b->api->node_supported(b->instance, &g->graph, n, &options);
         if (status == OASSL_STATUS_OK) continue;
@@ -140,7 +156,7 @@ static int32_t check_support(const cf_suite *suite, const cf_graph *g, char *tex
 static int32_t compare_outputs(const cf_graph *g, const contents *c, const char *how, char *text) {
     for (uint32_t k = 0; k < g->graph.n_outputs; k++) {
         char what[256] = "";
-        if (cf_compare(g, g->outputs[k], c->expected, c->got, what)) continue;
+        if (cf_compare(g, g->outputs[k], c->expected, c->got, c->terms, what)) continue;
         snprintf(text, 256, "%s%.230s", how, what);
         return CF_FAILED;
     }
@@ -148,8 +164,8 @@ static int32_t compare_outputs(const cf_graph *g, const contents *c, const char 
 }
 
 static int32_t run_case(const cf_suite *suite, const cf_graph *g, contents *c, char *text, double *ms) {
-    cf_run_options options = {.no_fusion = 1, .threads = suite->threads, .repeats = suite->bench ? 3 : 0,
-                              .out_ms = &ms[1]};
+    cf_run_options options = {
+        .no_fusion = 1, .threads = suite->threads, .repeats = suite->bench ? 3 : 0, .out_ms = &ms[1]};
     if (!make_contents(g, c)) {
         snprintf(text, 256, "oassl-conform is out of memory");
         return CF_FAILED;
@@ -157,6 +173,11 @@ static int32_t run_case(const cf_suite *suite, const cf_graph *g, contents *c, c
     char why[256] = "";
     if (cf_run(&suite->reference, g, c->expected, &options, why) != OASSL_STATUS_OK) {
         snprintf(text, 256, "the reference failed: %.200s", why);
+        return CF_FAILED;
+    }
+    const cf_run_options once = {.no_fusion = 1, .threads = 1};
+    if (cf_tolerance_of(g).of_terms > 0 && cf_run(&suite->reference, g, c->terms, &once, why) != OASSL_STATUS_OK) {
+        snprintf(text, 256, "the reference failed on magnitudes: %.200s", why);
         return CF_FAILED;
     }
     options.repeats = suite->bench ? 15 : 0;

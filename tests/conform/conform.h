@@ -9,8 +9,14 @@
 
 #include <oassl/backend.h>
 
-enum { CF_MAX_NODES = 256, CF_MAX_VALUES = 768, CF_MAX_OPERANDS = 1024, CF_MAX_OUTPUTS = 96, CF_NAMES = 65536,
-       CF_CONSTANTS = 32768 };
+enum {
+    CF_MAX_NODES = 256,
+    CF_MAX_VALUES = 768,
+    CF_MAX_OPERANDS = 1024,
+    CF_MAX_OUTPUTS = 96,
+    CF_NAMES = 65536,
+    CF_CONSTANTS = 32768
+};
 
 typedef uint32_t cf_value;
 
@@ -21,12 +27,12 @@ enum {
     CF_UNIFORM, /* low..high */
     CF_TIES,    /* few distinct values: -1, 0, 0.5, 1 */
     CF_ZEROS,
-    CF_LARGE,   /* magnitudes around `high` (0 = 1e18), both signs */
-    CF_TINY,    /* subnormal numbers, zeros of both signs and the smallest normal ones */
-    CF_SPECIAL, /* ordinary numbers with infinities and NaN among them */
+    CF_LARGE,    /* magnitudes around `high` (0 = 1e18), both signs */
+    CF_TINY,     /* subnormal numbers, zeros of both signs and the smallest normal ones */
+    CF_SPECIAL,  /* ordinary numbers with infinities and NaN among them */
     CF_INFINITE, /* ordinary numbers with infinities among them */
-    CF_INDEX,   /* i32 in 0..high-1 */
-    CF_DATA     /* copied from `data`, in the value's dtype */
+    CF_INDEX,    /* i32 in 0..high-1 */
+    CF_DATA      /* copied from `data`, in the value's dtype */
 };
 
 typedef struct cf_fill {
@@ -39,31 +45,34 @@ typedef struct cf_fill {
 #define CF_RANDOM CF_FILL(CF_NORMAL)
 #define CF_RANGE(a, b) CF_FILL(CF_UNIFORM, a, b)
 
-/* ---- the graph under construction -------------------------------------------------------------------------------- */
+/* ---- the graph under construction --------------------------------------------------------------------------------
+ */
 
 struct cf_suite;
 
 typedef struct cf_graph {
     struct cf_suite *suite;
-    char name[160];          /* "conv2d/f32/3x3_s1": operation, dtype, case */
-    int32_t dtype;           /* of cf_input, cf_param and results */
-    oassl_graph graph;       /* points to the arrays below */
+    char name[160];    /* "conv2d/f32/3x3_s1": operation, dtype, case */
+    int32_t dtype;     /* of cf_input, cf_param and results */
+    oassl_graph graph; /* points to the arrays below */
     oassl_graph_node nodes[CF_MAX_NODES];
     oassl_graph_value values[CF_MAX_VALUES];
     cf_fill fill[CF_MAX_VALUES];
-    cf_value alias[CF_MAX_VALUES];  /* an output bound to the memory of this input; OASSL_NO_VALUE = its own */
-    cf_value rows_of[CF_MAX_VALUES]; /* [N,T,...] of which only the first rows_of[n] rows count; OASSL_NO_VALUE = all */
+    cf_value alias[CF_MAX_VALUES]; /* an output bound to the memory of this input; OASSL_NO_VALUE = its own */
+    cf_value
+        rows_of[CF_MAX_VALUES]; /* [N,T,...] of which only the first rows_of[n] rows count; OASSL_NO_VALUE = all */
     uint32_t operands[CF_MAX_OPERANDS], outputs[CF_MAX_OUTPUTS];
     char names[CF_NAMES];
     _Alignas(64) uint8_t constants[CF_CONSTANTS];
-    double looser;           /* factor on the tolerance; 0 = 1 */
-    int32_t fused;           /* also run with fusion on */
+    double looser; /* factor on the tolerance; 0 = 1 */
+    int32_t fused; /* also run with fusion on */
 } cf_graph;
 
 /* Starts a case; NULL if it is filtered out.  `what` is printf-like. */
 cf_graph *cf_begin(struct cf_suite *suite, const char *what, ...) __attribute__((format(printf, 2, 3)));
 
-#define CF_SHAPE(...) (int32_t)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
+#define CF_SHAPE(...)                                                                                                 \
+    (int32_t)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) { __VA_ARGS__ }
 #define CF_SCALAR 0, NULL
 
 cf_value cf_input(cf_graph *g, cf_fill fill, int32_t rank, const int64_t *shape);
@@ -131,7 +140,8 @@ cf_value cf_sinkhorn_of(cf_graph *g, cf_value s, cf_value t, const cf_sinkhorn *
 cf_value cf_sinkhorn_grad(cf_graph *g, const cf_value in[6], const cf_sinkhorn *k);
 cf_value cf_adam(cf_graph *g, const cf_value in[5], double beta1, double beta2, double eps, double decay);
 
-/* ---- the run ------------------------------------------------------------------------------------------------------ */
+/* ---- the run ------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct cf_backend {
     const char *label; /* "reference" or the plug-in's own name */
@@ -142,12 +152,12 @@ typedef struct cf_backend {
 
 typedef struct cf_suite {
     cf_backend reference, plugin;
-    const char *op;    /* of the running cases; the first part of their names */
-    const char *only;  /* run cases whose name starts with this; NULL = all */
+    const char *op;   /* of the running cases; the first part of their names */
+    const char *only; /* run cases whose name starts with this; NULL = all */
     int32_t dtype, list, bench, json, verbose;
     uint32_t threads;
     uint64_t passed, failed, skipped, printed;
-    cf_graph *graph;   /* the one case under construction */
+    cf_graph *graph; /* the one case under construction */
 } cf_suite;
 
 /* The host both backends get; cf_host_error is the text of the last failure. */
@@ -179,12 +189,16 @@ typedef struct cf_run_options {
 } cf_run_options;
 oassl_status cf_run(const cf_backend *backend, const cf_graph *g, void *const *data, const cf_run_options *options,
                     char *text);
-/* Whether got equals expected within the tolerance of the graph's operation. */
-int32_t cf_compare(const cf_graph *g, cf_value v, void *const *expected, void *const *got, char *text);
+/* Whether got equals expected within the tolerance of the graph's operation.  terms[v]: result of the same graph on
+ * the magnitudes of its inputs, where the tolerance asks for it. */
+int32_t cf_compare(const cf_graph *g, cf_value v, void *const *expected, void *const *got, void *const *terms,
+                   char *text);
 
 typedef struct cf_tolerance {
     double relative;   /* of the element, f32 */
     double of_largest; /* of the tensor's largest finite element, f32 */
+    double absolute;   /* f32 */
+    double of_terms;   /* of the element computed from the magnitudes of the inputs: what was summed; f32 */
     int32_t moves;     /* 1: elements are copied; otherwise subnormal results may be flushed to zero */
 } cf_tolerance;
 cf_tolerance cf_tolerance_of(const cf_graph *g);

@@ -11,8 +11,8 @@ cf_graph *cf_begin(cf_suite *suite, const char *what, ...) {
     memset(g, 0, sizeof *g);
     g->suite = suite;
     g->dtype = suite->dtype;
-    const int head = snprintf(g->name, sizeof g->name, "%s/%s/", suite->op,
-                              suite->dtype == OASSL_DTYPE_F64 ? "f64" : "f32");
+    const int head =
+        snprintf(g->name, sizeof g->name, "%s/%s/", suite->op, suite->dtype == OASSL_DTYPE_F64 ? "f64" : "f32");
     va_list arguments;
     va_start(arguments, what);
     vsnprintf(g->name + head, sizeof g->name - (size_t)head, what, arguments);
@@ -22,8 +22,13 @@ cf_graph *cf_begin(cf_suite *suite, const char *what, ...) {
         printf("%s\n", g->name);
         return NULL;
     }
-    g->graph = (oassl_graph){.struct_size = sizeof g->graph, .nodes = g->nodes, .values = g->values,
-                             .operands = g->operands, .outputs = g->outputs, .names = g->names, .names_bytes = 1,
+    g->graph = (oassl_graph){.struct_size = sizeof g->graph,
+                             .nodes = g->nodes,
+                             .values = g->values,
+                             .operands = g->operands,
+                             .outputs = g->outputs,
+                             .names = g->names,
+                             .names_bytes = 1,
                              .constants = g->constants};
     return g;
 }
@@ -101,7 +106,8 @@ uint64_t cf_bytes(const oassl_graph_value *value) {
 static const char *op_name(uint32_t op) {
     switch (op) {
 #define OASSL_OP(number, NAME, name, min_inputs, max_inputs, n_outputs)                                               \
-    case number: return #name;
+    case number:                                                                                                      \
+        return #name;
 #include <oassl/ops.inc>
 #undef OASSL_OP
     default: return "?";
@@ -111,8 +117,11 @@ static const char *op_name(uint32_t op) {
 oassl_node_attrs *cf_node(cf_graph *g, uint32_t op, const cf_value *inputs, uint32_t n_inputs) {
     must(g->graph.n_nodes < CF_MAX_NODES && g->graph.n_operands + n_inputs <= CF_MAX_OPERANDS, g, "too many nodes");
     const uint32_t n = g->graph.n_nodes++;
-    g->nodes[n] = (oassl_graph_node){.op = op, .n_inputs = n_inputs, .first_input = g->graph.n_operands,
-                                     .first_output = g->graph.n_values, .name = add_name(g, op_name(op), n)};
+    g->nodes[n] = (oassl_graph_node){.op = op,
+                                     .n_inputs = n_inputs,
+                                     .first_input = g->graph.n_operands,
+                                     .first_output = g->graph.n_values,
+                                     .name = add_name(g, op_name(op), n)};
     for (uint32_t k = 0; k < n_inputs; k++) {
         must(inputs[k] < g->graph.n_values, g, "operand does not exist");
         g->operands[g->graph.n_operands++] = inputs[k];
@@ -143,7 +152,8 @@ void cf_outputs(cf_graph *g, cf_value first, uint32_t n) {
     for (uint32_t k = 0; k < n; k++) cf_output(g, first + k);
 }
 
-/* ---- contents ------------------------------------------------------------------------------------------------------ */
+/* ---- contents ------------------------------------------------------------------------------------------------------
+ */
 
 static uint64_t next_random(uint64_t *state) { /* splitmix64 */
     uint64_t z = *state += 0x9e3779b97f4a7c15u;

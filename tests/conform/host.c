@@ -29,9 +29,7 @@ static void host_free(void *user, void *memory) {
     free(memory);
 }
 
-static void host_log(void *user, int32_t level, const char *text) {
-    (void)user, (void)level, (void)text;
-}
+static void host_log(void *user, int32_t level, const char *text) { (void)user, (void)level, (void)text; }
 
 static oassl_status host_fail(void *user, oassl_status status, const char *text) {
     (void)user;
@@ -44,8 +42,12 @@ static int32_t host_cancelled(void *user) {
     return atomic_load(&cancelling);
 }
 
-const oassl_backend_host cf_host = {.struct_size = sizeof cf_host, .alloc = host_alloc, .free = host_free,
-                                    .log = host_log, .fail = host_fail, .cancelled = host_cancelled};
+const oassl_backend_host cf_host = {.struct_size = sizeof cf_host,
+                                    .alloc = host_alloc,
+                                    .free = host_free,
+                                    .log = host_log,
+                                    .fail = host_fail,
+                                    .cancelled = host_cancelled};
 
 const char *cf_host_error(void) { return error_text; }
 void cf_host_cancel(int32_t on) { atomic_store(&cancelling, on); }

@@ -8,13 +8,14 @@
 static const char usage[] =
     "usage: oassl-conform --backend PATH [--op NAME] [--threads N] [--bench] [--json] [--verbose] [--list]\n"
     "Runs every operation, and graphs a backend may fuse, on the plug-in PATH and on the built-in reference, and\n"
-    "compares.  Exit code 0: all equal within tolerance, 1: something differs, 2: wrong arguments or no such plug-in.\n"
+    "compares.  Exit code 0: all equal within tolerance, 1: something differs, 2: wrong arguments or no such "
+    "plug-in.\n"
     "  --op NAME     only cases whose name starts so: conv2d, conv2d/f32/3x3, chains, training, interface\n"
     "  --threads N   compute threads of the plug-in's plans (default 2)\n"
     "  --bench       time each case: median of the plug-in's and of the reference's runs\n"
     "  --json        one JSON object instead of lines\n"
     "  --list        names of the cases\n"
-    "Example: oassl-conform --backend build/oassl/backends-1/oassl_onednn.so --op conv2d\n";
+    "Example: oassl-conform --backend build/oassl/backends-1/liboassl-backend-onednn.so --op conv2d\n";
 
 static const struct {
     const char *name;
@@ -30,14 +31,22 @@ static const struct {
 static int parse(int argc, char **argv, cf_suite *suite, const char **out_path) {
     for (int k = 1; k < argc; k++) {
         const char *value = k + 1 < argc ? argv[k + 1] : NULL;
-        if (!strcmp(argv[k], "--bench")) suite->bench = 1;
-        else if (!strcmp(argv[k], "--json")) suite->json = 1;
-        else if (!strcmp(argv[k], "--list")) suite->list = 1;
-        else if (!strcmp(argv[k], "--verbose")) suite->verbose = 1;
-        else if (!strcmp(argv[k], "--backend") && value) *out_path = value, k++;
-        else if (!strcmp(argv[k], "--op") && value) suite->only = value, k++;
-        else if (!strcmp(argv[k], "--threads") && value && atoi(value) > 0) suite->threads = (uint32_t)atoi(value), k++;
-        else return 0;
+        if (!strcmp(argv[k], "--bench"))
+            suite->bench = 1;
+        else if (!strcmp(argv[k], "--json"))
+            suite->json = 1;
+        else if (!strcmp(argv[k], "--list"))
+            suite->list = 1;
+        else if (!strcmp(argv[k], "--verbose"))
+            suite->verbose = 1;
+        else if (!strcmp(argv[k], "--backend") && value)
+            *out_path = value, k++;
+        else if (!strcmp(argv[k], "--op") && value)
+            suite->only = value, k++;
+        else if (!strcmp(argv[k], "--threads") && value && atoi(value) > 0)
+            suite->threads = (uint32_t)atoi(value), k++;
+        else
+            return 0;
     }
     return *out_path || suite->list;
 }

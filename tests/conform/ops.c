@@ -68,7 +68,8 @@ cf_value cf_matmul(cf_graph *g, cf_value a, cf_value b, cf_value bias, int64_t t
     return cf_result(g, rank, shape);
 }
 
-/* ---- windows ------------------------------------------------------------------------------------------------------- */
+/* ---- windows -------------------------------------------------------------------------------------------------------
+ */
 
 static int64_t one(int64_t x) { return x ? x : 1; }
 
@@ -81,8 +82,8 @@ int64_t cf_window_extent(int64_t in, int64_t kernel, int64_t stride, int64_t pad
 }
 
 static void conv_attrs(oassl_node_attrs *a, cf_window k) {
-    const int64_t i[] = {one(k.stride_h), one(k.stride_w), k.pad_h, k.pad_w, one(k.dilation_h), one(k.dilation_w),
-                         one(k.groups)};
+    const int64_t i[] = {one(k.stride_h),   one(k.stride_w),   k.pad_h,      k.pad_w,
+                         one(k.dilation_h), one(k.dilation_w), one(k.groups)};
     memcpy(a->i, i, sizeof i);
 }
 
@@ -139,7 +140,8 @@ cf_value cf_avg_pool_grad(cf_graph *g, cf_value dy, cf_window k, int64_t h, int6
     return cf_result(g, CF_SHAPE(cf_info(g, dy)->shape[0], cf_info(g, dy)->shape[1], h, width));
 }
 
-/* ---- normalisation ------------------------------------------------------------------------------------------------- */
+/* ---- normalisation -------------------------------------------------------------------------------------------------
+ */
 
 cf_value cf_batch_norm(cf_graph *g, const cf_value in[5], double eps, double momentum) {
     oassl_node_attrs *a = cf_node(g, OASSL_OP_BATCH_NORM, in, 5);
@@ -186,7 +188,8 @@ cf_value cf_layer_norm_grad(cf_graph *g, const cf_value in[5]) {
     return norm_grad(g, in);
 }
 
-/* ---- movement ------------------------------------------------------------------------------------------------------ */
+/* ---- movement ------------------------------------------------------------------------------------------------------
+ */
 
 cf_value cf_reshape(cf_graph *g, uint32_t op, cf_value x, int32_t rank, const int64_t *shape) {
     oassl_node_attrs *a = cf_node(g, op, CF_IN(x));
@@ -253,7 +256,8 @@ cf_value cf_scatter_add(cf_graph *g, cf_value index, cf_value dy, int64_t rows) 
     return cf_result(g, 1 + v.rank - i.rank, shape);
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------------------------ */
+/* ---- the rest ------------------------------------------------------------------------------------------------------
+ */
 
 static void sinkhorn_attrs(oassl_node_attrs *a, const cf_sinkhorn *k) {
     const int64_t i[] = {k->h, k->w, k->iterations, k->mass, k->grid_indices, k->squared, k->envelope};

@@ -33,7 +33,8 @@ static oassl_status broken(const run *r, const char *what) {
 
 /* Passes a status on; a failing one with the name of the call and the backend's own text. */
 static oassl_status called(const run *r, oassl_status status, const char *what) {
-    if (status != OASSL_STATUS_OK) snprintf(r->text, 256, "%s gave status %d: %.200s", what, (int)status, cf_host_error());
+    if (status != OASSL_STATUS_OK)
+        snprintf(r->text, 256, "%s gave status %d: %.200s", what, (int)status, cf_host_error());
     return status;
 }
 
@@ -50,8 +51,10 @@ static oassl_status make_plan(run *r, void *const *data) {
     uint32_t n = 0;
     for (cf_value v = 0; v < g->graph.n_values; v++)
         if (g->values[v].kind == OASSL_VALUE_PARAM) params[n++] = (oassl_backend_param){.value = v, .data = data[v]};
-    const oassl_backend_plan_options options = {.struct_size = sizeof options, .n_threads = r->options->threads,
-                                                .deterministic = 1, .no_fusion = r->options->no_fusion};
+    const oassl_backend_plan_options options = {.struct_size = sizeof options,
+                                                .n_threads = r->options->threads,
+                                                .deterministic = 1,
+                                                .no_fusion = r->options->no_fusion};
     const oassl_backend_api *api = r->backend->api;
     oassl_status status =
         called(r, api->plan_create(r->backend->instance, &g->graph, params, n, &options, &r->plan), "plan_create");
@@ -79,8 +82,7 @@ static oassl_status bind_values(run *r) {
     }
     for (cf_value v = 0; v < g->graph.n_values && status == OASSL_STATUS_OK; v++)
         if (g->alias[v] != OASSL_NO_VALUE)
-            status = called(r, api->exec_bind(r->exec, v, r->buffers[g->alias[v]].device +
-                                                              r->buffers[g->alias[v]].at),
+            status = called(r, api->exec_bind(r->exec, v, r->buffers[g->alias[v]].device + r->buffers[g->alias[v]].at),
                             "exec_bind");
     return status;
 }
@@ -97,8 +99,10 @@ static oassl_status upload(run *r, void *const *data) {
             memcpy(b->image + b->at, data[v], b->bytes);
         else
             memset(b->image + b->at, 0xFF, b->bytes);
-        status = called(r, r->backend->api->memory_copy(r->backend->instance, 0, b->device, b->image, b->all,
-                                                        OASSL_COPY_HOST_TO_DEVICE), "memory_copy");
+        status = called(r,
+                        r->backend->api->memory_copy(r->backend->instance, 0, b->device, b->image, b->all,
+                                                     OASSL_COPY_HOST_TO_DEVICE),
+                        "memory_copy");
     }
     return status;
 }
@@ -131,8 +135,10 @@ static oassl_status download(run *r, void *const *data, int again) {
     for (cf_value v = 0; v < g->graph.n_values && status == OASSL_STATUS_OK; v++) {
         if (!owns_memory(r, v)) continue;
         buffer *b = &r->buffers[v];
-        status = called(r, r->backend->api->memory_copy(r->backend->instance, 0, b->image, b->device, b->all,
-                                                        OASSL_COPY_DEVICE_TO_HOST), "memory_copy");
+        status = called(r,
+                        r->backend->api->memory_copy(r->backend->instance, 0, b->image, b->device, b->all,
+                                                     OASSL_COPY_DEVICE_TO_HOST),
+                        "memory_copy");
         if (status == OASSL_STATUS_OK) status = check_guards(r, v);
         if (status == OASSL_STATUS_OK && g->values[v].kind == OASSL_VALUE_INPUT && !is_overwritten(g, v) &&
             memcmp(b->image + b->at, data[v], b->bytes) != 0) {
