@@ -2,7 +2,8 @@
  *
  * File: u64 header length (little endian), JSON header, tensor data.  The reader refuses duplicate keys, offsets that
  * overlap, leave holes, leave the file or do not fit dtype and shape; the text names file and tensor.  Data pointers
- * go into the map and may be unaligned (the header's length is the writer's choice): copy, or use base/weights.h. */
+ * go into the map and may be unaligned (the header's length is the writer's choice): copy, or use base/weights.h.
+ * As with every map, the file must not be shortened while it is open: our own writers replace files, they never do. */
 #ifndef OAI_BASE_SAFETENSORS_H
 #define OAI_BASE_SAFETENSORS_H
 
