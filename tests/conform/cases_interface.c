@@ -164,25 +164,54 @@ static const char *check_plan_info(cf_suite *s) {
     return wrong;
 }
 
+/* Convolution, normalisation, pooling, softmax, reductions, look-up and transport: kernels that want scratch. */
+static cf_graph *wide_graph(cf_suite *s, const char *name) {
+    cf_graph *g = cf_begin(s, "%s", name);
+    if (!g) return NULL;
+    const cf_value x = cf_input(g, CF_RANDOM, CF_SHAPE(2, 3, 6, 6)), w = cf_param(g, CF_RANDOM, CF_SHAPE(4, 3, 3, 3));
+    const cf_value y = cf_conv(g, x, w, CF_NONE, cf_square(3, 1, 1));
+    const cf_value in[] = {y, cf_param(g, CF_RANGE(1, 2), CF_SHAPE(4)), cf_param(g, CF_RANDOM, CF_SHAPE(4)),
+                           cf_param(g, CF_RANDOM, CF_SHAPE(4)), cf_param(g, CF_RANGE(1, 2), CF_SHAPE(4))};
+    const cf_value z = cf_unary(g, OASSL_OP_RELU, cf_batch_norm_infer(g, in, 1e-5));
+    const cf_value pooled = cf_pool(g, OASSL_OP_MAX_POOL, z, cf_square(2, 2, 0));
+    const cf_value maps = cf_reshape(g, OASSL_OP_RESHAPE, pooled, CF_SHAPE(8, 9));
+    cf_output(g, cf_conv_grad_input(g, w, y, cf_square(3, 1, 1), 6, 6));
+    cf_output(g, cf_conv_grad_weight(g, x, y, cf_square(3, 1, 1)));
+    cf_output(g, cf_max_pool_grad(g, z, pooled, cf_square(2, 2, 0)));
+    cf_output(g, cf_reduce(g, OASSL_OP_REDUCE_LSE, maps, 2, 0));
+    cf_output(g, cf_softmax(g, OASSL_OP_SOFTMAX, maps, 1));
+    cf_output(g, cf_scatter_add(g, cf_index(g, 3, CF_SHAPE(8)), maps, 3));
+    const cf_sinkhorn k = {3, 3, 5, 0, 0, 0, 0, 0.1, 0.1, 1};
+    cf_output(g, cf_sinkhorn_of(g, maps, cf_affine(g, maps, -1, 1), &k));
+    return g;
+}
+
 /* Every allocation in turn fails: OUT_OF_MEMORY or success, never a crash, nothing left behind. */
 static const char *check_out_of_memory(cf_suite *s) {
-    cf_graph *g = small_graph(s, "out_of_memory");
+    static void *data[CF_MAX_VALUES];
+    const char *wrong = "still allocating after 3000 allocations";
+    cf_graph *g = wide_graph(s, "out_of_memory");
     if (!g) return NULL;
-    const int64_t before = cf_host_live();
-    for (int64_t at = 0; at < 2000; at++) {
-        small m = {{0}};
-        cf_host_fail_alloc(at);
-        oassl_status status = small_exec(s, g, &m);
-        if (status == OASSL_STATUS_OK) status = s->plugin.api->exec_run(m.exec);
-        cf_host_fail_alloc(-1);
-        small_free(s, &m);
-        if (status != OASSL_STATUS_OK && status != OASSL_STATUS_OUT_OF_MEMORY)
-            return "a failing allocation gives another status than OUT_OF_MEMORY";
-        /* a backend may keep what it made for later plans, once */
-        if (status != OASSL_STATUS_OK && cf_host_live() > before + 64) return "a failing allocation leaks";
-        if (status == OASSL_STATUS_OK) return NULL;
+    memset(data, 0, sizeof data);
+    for (cf_value v = 0; v < g->graph.n_values; v++) {
+        data[v] = calloc(1, cf_bytes(&g->values[v]) + 8);
+        if (!data[v]) return "oassl-conform is out of memory";
+        cf_fill_value(g, v, data[v]);
     }
-    return "still allocating after 2000 allocations";
+    const int64_t before = cf_host_live();
+    oassl_status status = OASSL_STATUS_OUT_OF_MEMORY;
+    for (int64_t at = 0; at < 3000 && status == OASSL_STATUS_OUT_OF_MEMORY; at++) {
+        char text[256] = "";
+        const cf_run_options options = {.threads = s->threads};
+        cf_host_fail_alloc(at);
+        status = cf_run(&s->plugin, g, data, &options, text);
+        cf_host_fail_alloc(-1);
+        wrong = status == OASSL_STATUS_OK ? NULL : "a failing allocation gives another status than OUT_OF_MEMORY";
+        /* a backend may keep what it made for later plans, once */
+        if (cf_host_live() > before + 64) wrong = "a failing allocation leaks", status = OASSL_STATUS_INTERNAL;
+    }
+    for (cf_value v = 0; v < g->graph.n_values; v++) free(data[v]);
+    return wrong;
 }
 
 static const char *check_gather_index(cf_suite *s) {
