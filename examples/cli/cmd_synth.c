@@ -34,7 +34,7 @@ int cmd_synth(int argc, char **argv) {
     const char *out = NULL, *kind = "solo";
     uint64_t clips = 0, sources = 0, seed = 0, size = 0, first = 0;
     double seconds = 0, off_screen = 0, train = 0, val = 0, test = 0;
-    bool masks = false, jpeg = false, encoder = false;
+    bool playing = false, masks = false, jpeg = false, encoder = false;
     const cli_option table[] = {
         {"--out", CLI_TEXT, &out, "D", "folder to fill", true},
         {"--kind", CLI_TEXT, &kind, "K", "objects, solo (default), twins or duet", false},
@@ -48,6 +48,7 @@ int cmd_synth(int argc, char **argv) {
         {"--train", CLI_DOUBLE, &train, "SHARE", "shares of the splits; default 0.8, 0.1, 0.1", false},
         {"--val", CLI_DOUBLE, &val, "SHARE", "", false},
         {"--test", CLI_DOUBLE, &test, "SHARE", "", false},
+        {"--label-playing", CLI_FLAG, &playing, NULL, "objects: a played instrument is a class of its own", false},
         {"--masks", CLI_FLAG, &masks, NULL, "write a mask of every source", false},
         {"--jpeg", CLI_FLAG, &jpeg, NULL, "JPEG instead of PNG", false},
         {"--text-encoder", CLI_FLAG, &encoder, NULL, "make D/text_encoder too", false},
@@ -70,6 +71,7 @@ int cmd_synth(int argc, char **argv) {
     options.train = train;
     options.val = val;
     options.test = test;
+    options.label_playing = playing;
     options.masks = masks;
     options.jpeg = jpeg;
     oassl_context *context = cli_open();

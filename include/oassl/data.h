@@ -135,6 +135,8 @@ typedef struct oassl_synth_options {
     int32_t max_clutter;     /* things that are no instruments [kind] */
     int32_t masks;           /* 1: write a mask of every source */
     int32_t jpeg;            /* 1: JPEG of quality 92 instead of PNG */
+    int32_t label_playing;   /* objects: 1 = "guitar" and "guitar played" are two classes; 0 = one */
+    int32_t reserved;
     double off_screen;       /* probability of a quieter sound whose instrument is not in the picture [0] */
     double train, val, test; /* shares of the splits, normalised to their sum [0.8, 0.1, 0.1 if all are 0] */
 } oassl_synth_options;

@@ -57,6 +57,7 @@ typedef struct oassl_trainer_options {
     int32_t mix_mode;         /* OASSL_MIX_* */
     int32_t flip;             /* 1: horizontal flips in training, with probability 0.5 */
     int32_t no_crop;          /* 1: the test transform instead of random crops */
+    int32_t standardize_captions; /* 1: caption features minus their mean over the file, divided by their deviation */
     uint32_t n_workers;       /* loader threads [1] */
     uint32_t cache_mb;        /* decoded samples kept in memory, MiB [512] */
     uint64_t seed;            /* initialisation, order, augmentation, mixtures [0] */

@@ -88,7 +88,7 @@ typedef struct synth_job {
     const char *folder;
     uint64_t first, n_clips;
     double train, val; /* upper ends of the splits on 0..1 */
-    bool masks, jpeg;
+    bool masks, jpeg, label_playing;
     char **records, **captions; /* [n_clips] lines */
     atomic_uint_fast64_t next, done;
     atomic_bool stop;
@@ -132,7 +132,7 @@ enum { PATH_BYTES = 64 };
 typedef struct clip_record {
     oassl_record record;
     oassl_record_source sources[OAI_SYNTH_MAX_SOURCES], silent[OAI_SYNTH_MAX_OBJECTS];
-    char id[PATH_BYTES], image[PATH_BYTES + 16], audio[PATH_BYTES + 16], masks[OAI_SYNTH_MAX_SOURCES][PATH_BYTES + 24];
+    char id[PATH_BYTES], label[PATH_BYTES], image[PATH_BYTES + 16], audio[PATH_BYTES + 16], masks[OAI_SYNTH_MAX_SOURCES][PATH_BYTES + 24];
 } clip_record;
 
 static void fill_record(const synth_job *job, uint64_t index, const oai_synth_clip *clip, clip_record *r) {
@@ -149,7 +149,12 @@ static void fill_record(const synth_job *job, uint64_t index, const oai_synth_cl
                                .sources = r->sources,
                                .silent = r->silent,
                                .playing = -1};
-    if (crop) r->record.label = oai_synth_instrument_name(first->thing), r->record.playing = first->playing;
+    if (crop) {
+        snprintf(r->label, sizeof r->label, "%s%s", oai_synth_instrument_name(first->thing),
+                 job->label_playing && first->playing ? " played" : "");
+        r->record.label = r->label;
+        r->record.playing = first->playing;
+    }
     for (int32_t i = 0; i < clip->n_objects; i++) {
         const oai_synth_object *o = &clip->objects[i];
         if (o->clutter) continue;
@@ -217,14 +222,16 @@ static void stop_with(synth_job *job, oassl_status status) {
 }
 
 static void write_clips(synth_job *job, bool reports) {
+    oai_writer_in_bulk(1);
     while (!atomic_load(&job->stop)) {
         uint64_t at = atomic_fetch_add(&job->next, 1);
-        if (at >= job->n_clips) return;
+        if (at >= job->n_clips) break;
         oassl_status status = write_clip(job, at);
         uint64_t done = atomic_fetch_add(&job->done, 1) + 1;
         if (status == OASSL_STATUS_OK && reports) status = oai_progress(job->host, "synth", done, job->n_clips);
         if (status != OASSL_STATUS_OK) stop_with(job, status);
     }
+    oai_writer_in_bulk(0);
 }
 
 static void *worker(void *user) {
@@ -288,6 +295,7 @@ static oassl_status write_all(synth_job *job) {
     snprintf(path, sizeof path, "%s/manifest.jsonl", job->folder);
     unlink(path);
     OAI_TRY(run_job(job));
+    OAI_TRY(oai_sync_directory(job->folder));
     if (job->options.kind != OAI_SYNTH_OBJECTS) OAI_TRY(write_lines(job, "captions.jsonl", job->captions));
     OAI_TRY(write_vocabulary(job));
     return write_lines(job, "manifest.jsonl", job->records);
@@ -324,7 +332,7 @@ static oassl_status plan_job(const oassl_synth_options *o, synth_job *job) {
     if (!o->min_others && s->min_others > s->max_others) s->min_others = s->max_others;
     job->n_clips = o->n_clips ? o->n_clips : 100;
     job->first = o->first_index;
-    job->masks = o->masks != 0, job->jpeg = o->jpeg != 0;
+    job->masks = o->masks != 0, job->jpeg = o->jpeg != 0, job->label_playing = o->label_playing != 0;
     job->train = total > 0 ? o->train / total : 0.8;
     job->val = total > 0 ? (o->train + o->val) / total : 0.9;
     return oai_synth_check(s);

@@ -213,16 +213,28 @@ static oassl_status sync_directory_of(const char *path) {
     return status;
 }
 
+static _Thread_local int in_bulk;
+
+void oai_writer_in_bulk(int on) { in_bulk = on; }
+
+oassl_status oai_sync_directory(const char *directory) {
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return system_failure(directory, "open");
+    oassl_status status = syncfs(fd) != 0 ? system_failure(directory, "sync") : OASSL_STATUS_OK;
+    close(fd);
+    return status;
+}
+
 oassl_status oai_writer_commit(oai_writer *writer) {
     oassl_status status = flush(writer);
-    if (status == OASSL_STATUS_OK && fsync(writer->fd) != 0) status = system_failure(writer->path, "sync");
+    if (status == OASSL_STATUS_OK && !in_bulk && fsync(writer->fd) != 0) status = system_failure(writer->path, "sync");
     if (status == OASSL_STATUS_OK && rename(writer->temporary, writer->path) != 0)
         status = system_failure(writer->path, "rename into place");
     if (status != OASSL_STATUS_OK) {
         oai_writer_abort(writer);
         return status;
     }
-    status = sync_directory_of(writer->path);
+    if (!in_bulk) status = sync_directory_of(writer->path);
     close(writer->fd);
     writer->fd = -1; /* nothing left to unlink */
     oai_writer_abort(writer);

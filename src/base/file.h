@@ -36,6 +36,11 @@ oassl_status oai_writer_patch(oai_writer *writer, uint64_t offset, const void *d
 oassl_status oai_writer_commit(oai_writer *writer);
 void oai_writer_abort(oai_writer *writer);
 
+/* While on, this thread's commits rename without waiting for the disk: for thousands of small files whose list is
+ * written last and durably, after oai_sync_directory() has made them all durable at once. */
+void oai_writer_in_bulk(int on);
+oassl_status oai_sync_directory(const char *directory);
+
 /* The three steps at once. */
 oassl_status oai_file_write(const oai_host *host, const char *path, const void *data, size_t bytes);
 

@@ -1,5 +1,6 @@
 #include "train/dataset.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/strmap.h"
@@ -166,6 +167,34 @@ static oassl_status resolve_rules(oai_dataset *d) {
     return OASSL_STATUS_OK;
 }
 
+/* Sentences made from few templates share most of their vectors: without the common part what tells them apart is what
+ * text_proj sees first.  One mean a component over all sentences, one deviation over all components; rows of zeros mean
+ * "no background" and stay. */
+static oassl_status standardize(oai_caption_features *f) {
+    size_t dim = (size_t)f->width, n = 0;
+    double *mean = oai_calloc(f->host, dim, sizeof *mean), square = 0;
+    if (!mean) return oai_no_memory(dim * sizeof *mean, "the captions' mean");
+    float *blocks[] = {f->foreground, f->background};
+    size_t rows[] = {(size_t)f->offsets[f->n_samples], (size_t)f->n_samples};
+    for (int pass = 0; pass < 3; pass++) { /* mean, deviation, change */
+        double scale = pass == 2 && square > 0 ? 1 / sqrt(square / (double)(n * dim)) : 1;
+        for (int k = 0; k < 2; k++)
+            for (size_t r = 0; r < rows[k]; r++) {
+                float *row = blocks[k] + r * dim;
+                if (k == 1 && !oai_caption_features_background(f, (int64_t)r)) continue;
+                n += pass == 0;
+                for (size_t i = 0; i < dim; i++) {
+                    if (pass == 0) mean[i] += row[i];
+                    else if (pass == 1) square += (row[i] - mean[i]) * (row[i] - mean[i]);
+                    else row[i] = (float)((row[i] - mean[i]) * scale);
+                }
+            }
+        for (size_t i = 0; pass == 0 && n > 0 && i < dim; i++) mean[i] /= (double)n;
+    }
+    oai_free(f->host, mean);
+    return OASSL_STATUS_OK;
+}
+
 static oassl_status open_all(oai_dataset *d, const char *manifest_path, const char *captions_path, const char *split) {
     OAI_TRY(resolve_rules(d));
     OAI_TRY(oai_manifest_load(d->host, manifest_path, OASSL_MISSING_ERROR, &d->manifest));
@@ -174,6 +203,7 @@ static oassl_status open_all(oai_dataset *d, const char *manifest_path, const ch
             return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
                             "the loss needs captions: give their features, or set loss.lambda_oca and loss.lambda_ori to 0");
         OAI_TRY(oai_caption_features_load(d->host, captions_path, &d->captions));
+        if (d->options.standardize_captions) OAI_TRY(standardize(d->captions));
     }
     OAI_TRY(take_split(d, split));
     return oai_media_create(d->host, &d->image, &d->audio, !d->options.no_crop, oai_manifest_count_all(d->manifest),

@@ -38,6 +38,7 @@ static const oai_field fields[] = {
     CHOICE(mix_mode, "waveform_sum", "waveform_mean", "logspec_mean"),
     FIELD(flip, FIELD_I32),
     FIELD(no_crop, FIELD_I32),
+    FIELD(standardize_captions, FIELD_I32),
     FIELD(n_workers, FIELD_U32),
     FIELD(cache_mb, FIELD_U32),
     FIELD(seed, FIELD_U64),
