@@ -208,6 +208,7 @@ cf_tolerance cf_tolerance_of(const cf_graph *g);
 #undef OASSL_OP
 void cases_chains(cf_suite *s);
 void cases_training(cf_suite *s);
+void cases_traps(cf_suite *s);
 void cases_interface(cf_suite *s);
 
 oassl_status oab_reference_query(uint32_t major, uint32_t minor, const oassl_backend_api **out_api);

@@ -26,6 +26,7 @@ static const struct {
 #undef OASSL_OP
     {"chains", cases_chains},
     {"training", cases_training},
+    {"traps", cases_traps},
 };
 
 static int parse(int argc, char **argv, cf_suite *suite, const char **out_path) {
