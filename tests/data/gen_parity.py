@@ -37,6 +37,9 @@ def fill(name, offset, scale, shape):
     return torch.from_numpy((offset + scale * u).astype(np.float32).astype(np.float64)).reshape(tuple(shape))
 
 
+SHIFT = 0.0  # of BN biases
+
+
 def weight(name, shape):
     offset, scale, rank = 0.0, 0.1, len(shape)
     if rank == 4:
@@ -49,6 +52,8 @@ def weight(name, shape):
         offset = 0.5 if name.endswith("bn2.weight") else 1.0
     if name.endswith("running_var"):
         offset, scale = 1.0, 0.5
+    if name.endswith(".bias") and (".bn" in name or "downsample.1" in name):
+        offset = SHIFT
     return fill(name, offset, scale, shape)
 
 
@@ -168,38 +173,44 @@ def ori(F, Rp, rn, h, w):
     return total
 
 
-torch.manual_seed(0)
 B, K, T = 2, 2, 48
-vision, hearing = trunk("imgnet.", 3).train(), trunk("audnet.", 1).train()
-proj = torch.nn.Linear(T, 512).double()
-proj.load_state_dict({"weight": weight("text_proj.weight", (512, T)), "bias": weight("text_proj.bias", (512,))})
-F = features(vision, fill("picture", 0.0, 1.7, (B, 3, 224, 224)))
-a = features(hearing, fill("sound", 0.0, 1.7, (B, 1, 257, 200))).amax((2, 3))
-Rp, rn = proj(fill("foreground", 0.0, 1.0, (B, K, T))), proj(fill("background", 0.0, 1.0, (B, T)))
-h, w = F.shape[2:]
-F = F.flatten(2)
-parts = [lvs(torch.einsum("ncp,kc->nkp", unit(F, 1), unit(a, 1))), oca(F, a, Rp, rn), ori(F, Rp, rn, h, w)]
-total = parts[0] + parts[1] + 0.1 * parts[2]
-total.backward()
-print("total", float(total), [float(p) for p in parts], file=sys.stderr)
 print("enum { STEP_BATCH = %d, STEP_CAPTIONS = %d, STEP_TEXT = %d };" % (B, K, T))
-print("static const double step_parts[4] = {%s}; /* total, base, oca, ori */" % numbers([float(v) for v in [total] + parts]))
-print("typedef struct parity_gradient {\n    const char *name;\n    double norm, largest, values[GRADIENT_SAMPLES];\n"
-      "} parity_gradient;")
-print("static const parity_gradient parity_gradients[] = {")
-for prefix, net in (("imgnet.", vision), ("audnet.", hearing), ("text_proj.", proj)):
-    for key, p in net.named_parameters():
-        g = p.grad
-        print("    {\"%s\", %.9g, %.9g, {%s}}," % (prefix + key, g.norm(), g.abs().max(),
-                                                   numbers(samples(prefix + key, g, 8))))
-print("};")
-print("/* running statistics after the step */\nstatic const parity_gradient parity_states[] = {")
-for prefix, net in (("imgnet.", vision), ("audnet.", hearing)):
-    for key, s in net.named_buffers():
-        if key.endswith("num_batches_tracked"):
-            continue
-        print("    {\"%s\", %.9g, %.9g, {%s}}," % (prefix + key, s.norm(), s.abs().max(), numbers(samples(prefix + key, s, 8))))
-print("};")
+print("typedef struct parity_tensor {\n    const char *name;\n    double norm, largest, values[GRADIENT_SAMPLES];\n"
+      "} parity_tensor;")
+
+
+def table(name, tensors):
+    print("static const parity_tensor %s[] = {" % name)
+    for key, t in tensors:
+        print("    {\"%s\", %.9g, %.9g, {%s}}," % (key, t.norm(), t.abs().max(), numbers(samples(key, t, 8))))
+    print("};")
+
+
+def step(name):
+    vision, hearing = trunk("imgnet.", 3).train(), trunk("audnet.", 1).train()
+    proj = torch.nn.Linear(T, 512).double()
+    proj.load_state_dict({"weight": weight("text_proj.weight", (512, T)), "bias": weight("text_proj.bias", (512,))})
+    F = features(vision, fill("picture", 0.0, 1.7, (B, 3, 224, 224)))
+    a = features(hearing, fill("sound", 0.0, 1.7, (B, 1, 257, 200))).amax((2, 3))
+    Rp, rn = proj(fill("foreground", 0.0, 1.0, (B, K, T))), proj(fill("background", 0.0, 1.0, (B, T)))
+    h, w = F.shape[2:]
+    F = F.flatten(2)
+    S = torch.einsum("ncp,kc->nkp", unit(F, 1), unit(a, 1))
+    parts = [lvs(S), oca(F, a, Rp, rn), ori(F, Rp, rn, h, w)]
+    total = parts[0] + parts[1] + 0.1 * parts[2]
+    total.backward()
+    print(name, "total", float(total), [float(p) for p in parts], "S", float(S.min()), float(S.max()), file=sys.stderr)
+    print("static const double %s_parts[4] = {%s}; /* total, base, oca, ori */" %
+          (name, numbers([float(v) for v in [total] + parts])))
+    nets = (("imgnet.", vision), ("audnet.", hearing), ("text_proj.", proj))
+    table(name + "_gradients", [(p + k, q.grad) for p, net in nets for k, q in net.named_parameters()])
+    table(name + "_states", [(p + k, q) for p, net in nets for k, q in net.named_buffers() if "num_batches" not in k])
+
+
+step("plain")
+SHIFT = 3.0
+step("shifted")
+SHIFT = 0.0
 
 # ---- BERT -------------------------------------------------------------------------------------------------------
 print("typedef struct parity_bert {\n    int layers, width, heads, ffn, vocab, positions, batch, length;\n"

@@ -107,7 +107,7 @@ static int open_all(void **state) {
     fast = open_context("onednn");
     config = oai_net_config_default(OAI_NET_PAIR);
     if (!reference || oai_net_store_create(&oai_default_host, &config, &store) != OASSL_STATUS_OK) return -1;
-    fill_store(store);
+    fill_store(store, 0);
     return 0;
 }
 

@@ -36,14 +36,16 @@ static inline int formula_ends(const char *name, const char *suffix) {
     return n >= m && strcmp(name + n - m, suffix) == 0;
 }
 
-/* A weight by the role its name tells, scaled so that activations stay of order one. */
-static inline void formula_weight(const char *name, int32_t rank, const int64_t *shape, int64_t count, float *out) {
+/* A weight by the role its name tells, scaled so that activations stay of order one; BN biases are around `shift`. */
+static inline void formula_weight(const char *name, double shift, int32_t rank, const int64_t *shape, int64_t count,
+                                  float *out) {
     double offset = 0, scale = 0.1;
     if (rank == 4) scale = sqrt(6.0 / (double)(shape[1] * shape[2] * shape[3])); /* Kaiming, fan-in */
     if (rank == 2) scale = sqrt(3.0 / (double)shape[1]);
     if (strstr(name, "embeddings.") && rank == 2) scale = 1;
     if (rank == 1 && formula_ends(name, ".weight")) offset = formula_ends(name, "bn2.weight") ? 0.5 : 1;
     if (formula_ends(name, "running_var")) offset = 1, scale = 0.5;
+    if (formula_ends(name, ".bias") && (strstr(name, ".bn") || strstr(name, "downsample.1"))) offset = shift;
     formula_fill(name, offset, scale, count, out);
 }
 

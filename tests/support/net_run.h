@@ -30,10 +30,10 @@ static oassl_context *open_context(const char *backend) {
     return oassl_context_create(&options, &context) == OASSL_STATUS_OK ? context : NULL;
 }
 
-static inline void fill_store(oai_store *store) {
+static inline void fill_store(oai_store *store, double shift) {
     for (uint32_t i = 0; i < oai_store_count(store); i++) {
         const oai_store_tensor *t = oai_store_at(store, i);
-        formula_weight(t->name, t->rank, t->shape, t->count, t->data);
+        formula_weight(t->name, shift, t->rank, t->shape, t->count, t->data);
     }
 }
 
