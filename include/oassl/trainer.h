@@ -7,7 +7,7 @@
  *
  * Threads: a trainer is used by one thread at a time.  Errors: every function returns a status; a NaN or infinity in
  * the loss or a gradient stops training with NON_FINITE naming the first bad tensor and the step, and leaves the last
- * good checkpoint in place.
+ * good checkpoint in place; the trainer then refuses to go on, a new one can resume.
  *
  * Sources: OCA, ORI and the total: spec losses.md 8 (OA-SSL eqs. 1-8); LVS: losses.md 1.
  *
@@ -113,8 +113,9 @@ typedef struct oassl_trainer_shape {
     uint32_t n_classes;
 } oassl_trainer_shape;
 
-/* A trainer without a manifest, fed by oassl_trainer_step_batch(); options.batch_size samples a batch.  `run_dir` may
- * be NULL: then nothing is written but what oassl_trainer_save_model() is asked for. */
+/* A trainer without a manifest, fed by oassl_trainer_step_batch(); options.batch_size samples a batch.  `run_dir`
+ * receives log.jsonl, config.json and, every options.save_every steps (0 = never), last.safetensors.  It may be NULL:
+ * then nothing is written but what oassl_trainer_save_model() is asked for. */
 OASSL_API oassl_status oassl_trainer_create_fed(oassl_context *context, const oassl_trainer_options *options,
                                                 const oassl_trainer_shape *shape, const char *run_dir,
                                                 oassl_trainer **out_trainer);
@@ -131,7 +132,8 @@ typedef struct oassl_trainer_batch {
     const oassl_tensor *targets;           /* [B, n_classes], one-hot */
 } oassl_trainer_batch;
 
-/* SHAPE_MISMATCH or INVALID_ARGUMENT name the tensor, NON_FINITE the first bad gradient or the loss. */
+/* SHAPE_MISMATCH or INVALID_ARGUMENT name the tensor and leave the trainer as it was, NON_FINITE the first bad gradient
+ * or the loss. */
 OASSL_API oassl_status oassl_trainer_step_batch(oassl_trainer *trainer, const oassl_trainer_batch *batch);
 
 /* ---- running ---- */
@@ -154,7 +156,7 @@ typedef struct oassl_trainer_state {
     uint64_t workspace_bytes;
 } oassl_trainer_state;
 
-/* One step.  CANCELLED between loader waits when the progress callback says so. */
+/* One step.  CANCELLED, before it begins, when the progress callback says so. */
 OASSL_API oassl_status oassl_trainer_step(oassl_trainer *trainer);
 /* All remaining steps with validation, checkpoints and log.  On CANCELLED the last checkpoint has been written. */
 OASSL_API oassl_status oassl_trainer_run(oassl_trainer *trainer);

@@ -1,10 +1,12 @@
 #include "train/checkpoint.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/safetensors.h"
+#include "localize/session.h"
 
 /* ---- saving ------------------------------------------------------------------------------------------------- */
 
@@ -17,9 +19,14 @@ static oai_stored_tensor stored(char *name, const char *prefix, const oai_store_
     return out;
 }
 
-static void progress_text(const oai_progress_state *state, char *out_text, size_t bytes) {
-    snprintf(out_text, bytes, "{\"step\": %llu, \"log_bytes\": %llu, \"val_score\": %.17g, \"best_score\": %.17g}",
-             (unsigned long long)state->step, (unsigned long long)state->log_bytes, state->val_score, state->best_score);
+/* By jansson: printf would write the decimal comma of the program's locale. */
+static oassl_status progress_text(const oai_progress_state *s, char **out_text) {
+    json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "step", (json_int_t)s->step, "log_bytes", (json_int_t)s->log_bytes,
+                               "validated", (json_int_t)s->validated, "best_step", (json_int_t)s->best_step, "calibrated",
+                               (json_int_t)s->calibrated, "val_score", s->val_score, "best_score", s->best_score);
+    *out_text = object ? json_dumps(object, 0) : NULL;
+    json_decref(object);
+    return *out_text ? OASSL_STATUS_OK : oai_no_memory(256, "a checkpoint's progress");
 }
 
 oassl_status oai_checkpoint_save(const oai_host *host, const char *path, const oai_store *store, const oai_step *step,
@@ -41,12 +48,13 @@ oassl_status oai_checkpoint_save(const oai_host *host, const char *path, const o
             tensors[n] = stored(names + (size_t)n * NAME_BYTES, "optimizer.v.", moment.tensor, moment.v);
             n++;
         }
-        char progress[256];
-        progress_text(state, progress, sizeof progress);
-        const char *config = oai_store_metadata(store, OAI_CONFIG_KEY);
+        const char *config = oai_store_metadata(store, OAI_CONFIG_KEY), *calibration = oai_store_metadata(store, OAI_CALIBRATION_KEY);
+        char *progress;
+        status = progress_text(state, &progress);
         const oai_metadata metadata[] = {{OAI_CONFIG_KEY, config ? config : "{}"}, {OAI_TRAINING_KEY, training},
-                                         {OAI_PROGRESS_KEY, progress}};
-        status = oai_safetensors_write(host, path, tensors, n_tensors, metadata, 3);
+                                         {OAI_PROGRESS_KEY, progress}, {OAI_CALIBRATION_KEY, calibration}};
+        if (status == OASSL_STATUS_OK) status = oai_safetensors_write(host, path, tensors, n_tensors, metadata, calibration ? 4 : 3);
+        free(progress);
     }
     oai_free(host, names);
     oai_free(host, tensors);
@@ -55,13 +63,18 @@ oassl_status oai_checkpoint_save(const oai_host *host, const char *path, const o
 
 /* ---- loading ------------------------------------------------------------------------------------------------ */
 
+/* Options that change how fast a run is, not what it learns. */
+static bool may_differ(const char *key) {
+    return strcmp(key, "n_workers") == 0 || strcmp(key, "cache_mb") == 0 || strcmp(key, "save_every") == 0;
+}
+
 /* Names the first option whose value differs. */
 static oassl_status compare_options(const char *path, const json_t *saved, const json_t *wanted) {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)wanted, key, value) {
         json_t *other = json_object_get(saved, key);
-        if (other && json_equal(other, value)) continue;
+        if (may_differ(key) || (other && json_equal(other, value))) continue;
         char *was = other ? json_dumps(other, JSON_ENCODE_ANY) : NULL, *is = json_dumps(value, JSON_ENCODE_ANY);
         oassl_status status = oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%s was trained with option %s = %s, now it is %s; resume with the same options",
                                        path, key, was ? was : "(absent)", is ? is : "?");
@@ -85,17 +98,24 @@ static oassl_status check_options(const char *path, const char *saved_text, cons
 static oassl_status read_progress(const char *path, const char *text, oai_progress_state *out_state) {
     json_t *object;
     OAI_TRY(oai_json_parse(text, strlen(text), path, 1, &object));
-    int64_t step = 0, log_bytes = 0;
-    oassl_status status = oai_json_integer(object, "step", 0, INT64_MAX, &step);
-    if (status == OASSL_STATUS_OK) status = oai_json_integer(object, "log_bytes", 0, INT64_MAX, &log_bytes);
+    const struct {
+        const char *name;
+        uint64_t *target;
+    } counts[] = {{"step", &out_state->step},           {"log_bytes", &out_state->log_bytes}, {"validated", &out_state->validated},
+                  {"best_step", &out_state->best_step}, {"calibrated", &out_state->calibrated}};
+    oassl_status status = OASSL_STATUS_OK;
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0] && status == OASSL_STATUS_OK; i++) {
+        int64_t value = 0;
+        status = oai_json_integer(object, counts[i].name, 0, INT64_MAX, &value);
+        *counts[i].target = (uint64_t)value;
+    }
     if (status == OASSL_STATUS_OK) status = oai_json_number(object, "val_score", &out_state->val_score);
     if (status == OASSL_STATUS_OK) status = oai_json_number(object, "best_score", &out_state->best_score);
-    out_state->step = (uint64_t)step;
-    out_state->log_bytes = (uint64_t)log_bytes;
     json_decref(object);
     return status == OASSL_STATUS_OK ? status : oai_fail_within(status, "%s: metadata %s", path, OAI_PROGRESS_KEY);
 }
 
+/* out_data NULL: looks only. */
 static oassl_status read_tensor(const oai_safetensors *file, const char *prefix, const oai_store_tensor *tensor, float *out_data) {
     char name[NAME_BYTES];
     snprintf(name, sizeof name, "%s%s", prefix, tensor->name);
@@ -108,19 +128,19 @@ static oassl_status read_tensor(const oai_safetensors *file, const char *prefix,
         return oai_fail(OASSL_STATUS_SHAPE_MISMATCH, "%s: tensor '%s': expected F32 %s, found %s %s", path, name,
                         oai_shape_to_text(tensor->rank, tensor->shape).text, oai_stored_dtype_name(found->dtype),
                         oai_shape_to_text(found->rank, found->shape).text);
-    memcpy(out_data, found->data, found->bytes);
+    if (out_data) memcpy(out_data, found->data, found->bytes);
     return OASSL_STATUS_OK;
 }
 
-static oassl_status read_tensors(const oai_safetensors *file, oai_store *store, oai_step *step) {
+static oassl_status read_tensors(const oai_safetensors *file, oai_store *store, oai_step *step, bool copy) {
     for (uint32_t i = 0; i < oai_store_count(store); i++) {
         const oai_store_tensor *tensor = oai_store_at(store, i);
-        OAI_TRY(read_tensor(file, "model.", tensor, tensor->data));
+        OAI_TRY(read_tensor(file, "model.", tensor, copy ? tensor->data : NULL));
     }
     for (uint32_t i = 0; i < oai_step_n_moments(step); i++) {
         oai_moment moment = oai_step_moment(step, i);
-        OAI_TRY(read_tensor(file, "optimizer.m.", moment.tensor, moment.m));
-        OAI_TRY(read_tensor(file, "optimizer.v.", moment.tensor, moment.v));
+        OAI_TRY(read_tensor(file, "optimizer.m.", moment.tensor, copy ? moment.m : NULL));
+        OAI_TRY(read_tensor(file, "optimizer.v.", moment.tensor, copy ? moment.v : NULL));
     }
     return OASSL_STATUS_OK;
 }
@@ -135,8 +155,11 @@ oassl_status oai_checkpoint_load(const oai_host *host, const char *path, oai_sto
     if (!saved || !progress) status = oai_fail(OASSL_STATUS_FORMAT, "%s is no training checkpoint: metadata %s is missing", path,
                                                saved ? OAI_PROGRESS_KEY : OAI_TRAINING_KEY);
     else status = check_options(path, saved, training);
-    if (status == OASSL_STATUS_OK) status = read_progress(path, progress, out_state);
-    if (status == OASSL_STATUS_OK) status = read_tensors(file, store, step);
+    oai_progress_state state;
+    if (status == OASSL_STATUS_OK) status = read_progress(path, progress, &state);
+    if (status == OASSL_STATUS_OK) status = read_tensors(file, store, step, false);
+    if (status == OASSL_STATUS_OK) status = read_tensors(file, store, step, true);
+    if (status == OASSL_STATUS_OK) *out_state = state;
     oai_safetensors_close(file);
     return status;
 }

@@ -2,13 +2,14 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "loss/loss.h"
+#include "train/calibrate.h"
 #include "train/checkpoint.h"
 #include "train/dataset.h"
 #include "train/options.h"
@@ -32,7 +33,9 @@ struct oassl_trainer {
     oai_batch slots[N_SLOTS];
     float *slot_block;
     oai_prefetch *prefetch; /* started by the first step */
-    FILE *log;
+    FILE *log;              /* opened by the first step */
+    bool spoilt;            /* a step went wrong: the weights are not to be kept */
+    uint64_t saved;         /* step that last.safetensors holds, as far as this trainer knows */
     uint64_t n_steps, steps_per_epoch;
     oai_progress_state progress;
     oai_step_result last;
@@ -111,8 +114,11 @@ static oassl_status open_data(oassl_trainer *t, const char *captions_path) {
     if (n < t->options.batch_size)
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%s: split 'train' has %llu usable records, a batch needs %u", t->manifest_path,
                         (unsigned long long)n, t->options.batch_size);
-    if (t->options.task == OASSL_TASK_CLASSIFY)
-        OAI_TRY(oai_dataset_open(t->host, &t->options, t->manifest_path, NULL, "val", &t->val));
+    if (t->options.task == OASSL_TASK_CLASSIFY) {
+        oassl_trainer_options plain = t->options;
+        plain.no_crop = 1; /* pictures are kept as testing sees them, not as cropping does */
+        OAI_TRY(oai_dataset_open(t->host, &plain, t->manifest_path, NULL, "val", &t->val));
+    }
     t->shape = oai_dataset_shape(t->train, t->options.batch_size);
     t->steps_per_epoch = n / t->options.batch_size;
     t->n_steps = t->options.n_steps ? t->options.n_steps : t->steps_per_epoch * t->options.n_epochs;
@@ -137,8 +143,7 @@ static oassl_status prepare(oassl_trainer *t, const char *run_dir) {
     if (!run_dir) return OASSL_STATUS_OK;
     if (strlen(run_dir) >= PATH_BYTES) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "run folder: the path is too long");
     strcpy(t->run_dir, run_dir);
-    OAI_TRY(oai_make_directories(t->run_dir));
-    return save_config(t);
+    return oai_make_directories(t->run_dir);
 }
 
 static oassl_status create(oassl_context *context, const oassl_trainer_options *options, oassl_trainer **out_trainer) {
@@ -182,6 +187,10 @@ oassl_status oai_trainer_create_fed(oassl_context *context, const oassl_trainer_
                                     const char *run_dir, oassl_trainer **out_trainer) {
     oassl_trainer *t = NULL;
     oassl_status status = create(context, options, &t);
+    if (status == OASSL_STATUS_OK && t->options.task == OASSL_TASK_LOCALIZE && shape->n_foreground == 0 &&
+        oai_loss_needs_captions(&t->options.loss))
+        status = oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
+                          "the loss needs captions, the shape has none: give n_foreground, or set loss.lambda_oca and loss.lambda_ori to 0");
     if (status == OASSL_STATUS_OK) {
         t->shape = *shape;
         t->shape.n = t->options.batch_size;
@@ -209,35 +218,36 @@ void oai_trainer_destroy(oassl_trainer *t) {
 
 /* ---- log ---------------------------------------------------------------------------------------------------- */
 
+static oassl_status log_failure(const oassl_trainer *t) {
+    return oai_fail(OASSL_STATUS_IO, "%s/log.jsonl: %s", t->run_dir, strerror(errno));
+}
+
 /* One JSON object a line; a resumed run continues where the checkpoint was written. */
 static oassl_status open_log(oassl_trainer *t) {
     if (t->log) return OASSL_STATUS_OK;
+    OAI_TRY(save_config(t));
     char path[PATH_BYTES + 32];
     path_in_run(t, "log.jsonl", path);
-    t->log = fopen(path, t->progress.step > 0 ? "r+" : "w");
-    if (!t->log && t->progress.step > 0) t->log = fopen(path, "w");
-    if (!t->log) return oai_fail(OASSL_STATUS_IO, "%s: %s", path, strerror(errno));
-    if (ftruncate(fileno(t->log), (off_t)t->progress.log_bytes) != 0 || fseek(t->log, 0, SEEK_END) != 0)
-        return oai_fail(OASSL_STATUS_IO, "%s: %s", path, strerror(errno));
+    t->log = t->progress.step > 0 ? fopen(path, "r+") : NULL;
+    if (!t->log) t->log = fopen(path, "w");
+    if (!t->log || fseek(t->log, 0, SEEK_END) != 0) return log_failure(t);
+    long bytes = ftell(t->log), kept = (long)t->progress.log_bytes;
+    if (bytes < 0 || (bytes > kept && (ftruncate(fileno(t->log), kept) != 0 || fseek(t->log, 0, SEEK_END) != 0))) return log_failure(t);
     return OASSL_STATUS_OK;
 }
 
-static oassl_status log_line(oassl_trainer *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static oassl_status log_line(oassl_trainer *t, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    int n = vfprintf(t->log, format, args);
-    va_end(args);
-    if (n < 0 || fflush(t->log) != 0) return oai_fail(OASSL_STATUS_IO, "%s/log.jsonl: %s", t->run_dir, strerror(errno));
-    return OASSL_STATUS_OK;
+/* Takes the object.  By jansson, because printf would write the decimal comma of the program's locale. */
+static oassl_status log_line(oassl_trainer *t, json_t *object) {
+    if (!object) return oai_no_memory(256, "a line of the log");
+    bool failed = json_dumpf(object, t->log, JSON_REAL_PRECISION(7)) != 0 || fputc('\n', t->log) == EOF || fflush(t->log) != 0;
+    json_decref(object);
+    return failed ? log_failure(t) : OASSL_STATUS_OK;
 }
 
 static oassl_status log_step(oassl_trainer *t, double lr) {
-    return log_line(t,
-                    "{\"step\": %llu, \"epoch\": %llu, \"loss\": %.7g, \"base\": %.7g, \"oca\": %.7g, \"ori\": %.7g, \"lr\": %.6g, "
-                    "\"seconds\": %.4f, \"wait\": %.4f}\n",
-                    (unsigned long long)t->progress.step, (unsigned long long)((t->progress.step - 1) / t->steps_per_epoch), t->last.loss,
-                    t->last.base, t->last.oca, t->last.ori, lr, t->step_seconds, t->wait_seconds);
+    return log_line(t, json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "step", (json_int_t)t->progress.step, "epoch",
+                                 (json_int_t)((t->progress.step - 1) / t->steps_per_epoch), "loss", t->last.loss, "base", t->last.base,
+                                 "oca", t->last.oca, "ori", t->last.ori, "lr", lr, "seconds", t->step_seconds, "wait", t->wait_seconds));
 }
 
 /* ---- steps -------------------------------------------------------------------------------------------------- */
@@ -247,7 +257,7 @@ static double learning_rate(const oassl_trainer *t, uint64_t step) {
     double lr = o->lr;
     if (step < o->warmup_steps) return lr * (double)(step + 1) / o->warmup_steps;
     if (o->schedule == OASSL_SCHEDULE_COSINE && t->n_steps > o->warmup_steps)
-        lr *= 0.5 * (1 + cos(3.141592653589793 * (double)(step - o->warmup_steps) / (double)(t->n_steps - o->warmup_steps)));
+        lr *= 0.5 * (1 + cos(3.141592653589793 * fmin(1, (double)(step - o->warmup_steps) / (double)(t->n_steps - o->warmup_steps))));
     return lr;
 }
 
@@ -265,10 +275,18 @@ static oassl_status start_loader(oassl_trainer *t) {
                                t->progress.step * t->options.batch_size, fill_sample, t, &t->prefetch);
 }
 
+static oassl_status check_weights(const oassl_trainer *t) {
+    if (!t->spoilt) return OASSL_STATUS_OK;
+    return oai_fail(OASSL_STATUS_NON_FINITE, "this trainer's weights are spoilt by an earlier failure, after step %llu",
+                    (unsigned long long)t->progress.step);
+}
+
 /* One optimiser step on a filled batch, timed from `start`. */
 static oassl_status step_on(oassl_trainer *t, const oai_batch *batch, double start) {
     double lr = learning_rate(t, t->progress.step);
-    OAI_TRY(oai_step_run(t->step, batch, t->progress.step + 1, lr, &t->last));
+    oassl_status status = oai_step_run(t->step, batch, t->progress.step + 1, lr, &t->last);
+    t->spoilt = status != OASSL_STATUS_OK;
+    OAI_TRY(status);
     t->progress.step++;
     t->step_seconds = now() - start;
     return t->log ? log_step(t, lr) : OASSL_STATUS_OK;
@@ -276,6 +294,8 @@ static oassl_status step_on(oassl_trainer *t, const oai_batch *batch, double sta
 
 oassl_status oai_trainer_step(oassl_trainer *t) {
     if (!t->train) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "this trainer has no manifest: give it batches");
+    OAI_TRY(check_weights(t));
+    OAI_TRY(oai_progress(t->host, "train", t->progress.step, t->n_steps));
     OAI_TRY(open_log(t));
     OAI_TRY(start_loader(t));
     double start = now();
@@ -286,69 +306,126 @@ oassl_status oai_trainer_step(oassl_trainer *t) {
     return OASSL_STATUS_OK;
 }
 
-oassl_status oai_trainer_step_batch(oassl_trainer *t, const oai_batch *batch) {
-    if (t->train) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "this trainer takes its batches from a manifest");
-    if (t->run_dir[0]) OAI_TRY(open_log(t));
-    return step_on(t, batch, now());
-}
-
 const oai_batch_shape *oai_trainer_shape(const oassl_trainer *t) { return &t->shape; }
+const oassl_trainer_options *oai_trainer_options(const oassl_trainer *t) { return &t->options; }
 
 /* ---- validation and checkpoints ----------------------------------------------------------------------------- */
 
-oassl_status oai_trainer_save_model(const oassl_trainer *t, const char *path) { return oai_store_save(t->store, path); }
+oassl_status oai_trainer_save_model(const oassl_trainer *t, const char *path) {
+    OAI_TRY(check_weights(t));
+    return oai_store_save(t->store, path);
+}
 
 static oassl_status save_last(oassl_trainer *t) {
     char path[PATH_BYTES + 32];
     path_in_run(t, "last.safetensors", path);
-    if (fsync(fileno(t->log)) != 0) return oai_fail(OASSL_STATUS_IO, "%s/log.jsonl: %s", t->run_dir, strerror(errno));
+    if (fsync(fileno(t->log)) != 0) return log_failure(t);
     t->progress.log_bytes = (uint64_t)ftell(t->log);
-    return oai_checkpoint_save(t->host, path, t->store, t->step, t->training, &t->progress);
+    OAI_TRY(oai_checkpoint_save(t->host, path, t->store, t->step, t->training, &t->progress));
+    t->saved = t->progress.step;
+    return OASSL_STATUS_OK;
 }
 
-/* Without a validation split the newest weights count as the best. */
-static oassl_status validate(oassl_trainer *t) {
-    oai_validation validation = {t->context, &t->options, &t->config, t->store, t->manifest_path, t->val};
-    double score;
-    OAI_TRY(oai_validate(&validation, &score));
-    t->progress.val_score = score;
-    if (score >= 0) OAI_TRY(log_line(t, "{\"step\": %llu, \"val_score\": %.6f}\n", (unsigned long long)t->progress.step, score));
-    if (score >= 0 && score <= t->progress.best_score) return OASSL_STATUS_OK;
-    t->progress.best_score = score;
+static oassl_status save_best(oassl_trainer *t) {
     char path[PATH_BYTES + 32];
     path_in_run(t, "best.safetensors", path);
     return oai_trainer_save_model(t, path);
 }
 
+static oai_validation validation_of(const oassl_trainer *t, const oai_store *store) {
+    return (oai_validation){t->context, &t->options, &t->config, store, t->manifest_path, t->val};
+}
+
+/* Without a validation split the newest weights count as the best. */
+static oassl_status validate(oassl_trainer *t) {
+    oai_validation validation = validation_of(t, t->store);
+    double score;
+    OAI_TRY(oai_validate(&validation, &score));
+    if (score < 0 || score > t->progress.best_score) {
+        OAI_TRY(save_best(t));
+        t->progress.best_score = score;
+        t->progress.best_step = t->progress.step;
+    }
+    t->progress.val_score = score;
+    t->progress.validated = t->progress.step;
+    if (score < 0) return OASSL_STATUS_OK;
+    return log_line(t, json_pack("{s:I, s:f}", "step", (json_int_t)t->progress.step, "val_score", score));
+}
+
+/* Fits the confidence of the last weights and, where those are others, of the best. */
+static oassl_status calibrate(oassl_trainer *t) {
+    static const char *const keys[] = {OAI_TRAINING_KEY, NULL};
+    oai_validation validation = validation_of(t, t->store);
+    OAI_TRY(oai_calibrate(&validation, t->store));
+    if (t->progress.best_step == t->progress.step) OAI_TRY(save_best(t));
+    else {
+        char path[PATH_BYTES + 32];
+        oai_net_config config;
+        oai_store *best;
+        path_in_run(t, "best.safetensors", path);
+        OAI_TRY(oai_net_load(t->host, path, keys, 0, 0, &config, &best));
+        validation = validation_of(t, best);
+        oassl_status status = oai_calibrate(&validation, best);
+        if (status == OASSL_STATUS_OK) status = oai_store_save(best, path);
+        oai_store_destroy(best);
+        OAI_TRY(status);
+    }
+    t->progress.calibrated = t->progress.step;
+    return OASSL_STATUS_OK;
+}
+
 oassl_status oai_trainer_resume(oassl_trainer *t) {
+    if (!t->run_dir[0]) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "this trainer has no run folder to resume from");
+    if (t->progress.step > 0 || t->log) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "resume comes before the first step");
     char path[PATH_BYTES + 32];
     path_in_run(t, "last.safetensors", path);
-    if (t->prefetch) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "resume comes before the first step");
-    return oai_checkpoint_load(t->host, path, t->store, t->step, t->training, &t->progress);
+    oassl_status status = oai_checkpoint_load(t->host, path, t->store, t->step, t->training, &t->progress);
+    if (status == OASSL_STATUS_OK) t->saved = t->progress.step;
+    return status;
 }
 
 static bool due(uint64_t step, uint64_t every, uint64_t last) { return step == last || (every > 0 && step % every == 0); }
 
-oassl_status oai_trainer_run(oassl_trainer *t) {
-    if (!t->train) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "this trainer has no manifest: give it batches");
-    uint64_t val_every = t->options.val_every ? t->options.val_every : t->steps_per_epoch;
-    uint64_t save_every = t->options.save_every ? t->options.save_every : val_every;
-    OAI_TRY(open_log(t));
+/* What the last step asks for.  A resumed run, stopped in the middle of it, makes up for what is missing. */
+static oassl_status settle(oassl_trainer *t) {
+    uint64_t step = t->progress.step, val_every = t->options.val_every ? t->options.val_every : t->steps_per_epoch;
+    if (step == 0) return OASSL_STATUS_OK;
+    if (t->progress.validated < step && due(step, val_every, t->n_steps)) OAI_TRY(validate(t));
+    if (t->progress.calibrated < step && step == t->n_steps) OAI_TRY(calibrate(t));
+    if (t->saved < step && due(step, t->options.save_every ? t->options.save_every : val_every, t->n_steps)) return save_last(t);
+    return OASSL_STATUS_OK;
+}
+
+static oassl_status run(oassl_trainer *t) {
+    OAI_TRY(settle(t));
     while (t->progress.step < t->n_steps) {
-        oassl_status status = oai_progress(t->host, "train", t->progress.step, t->n_steps);
-        if (status == OASSL_STATUS_OK) status = oai_trainer_step(t);
-        if (status == OASSL_STATUS_OK && due(t->progress.step, val_every, t->n_steps)) status = validate(t);
-        if (status == OASSL_STATUS_CANCELLED) {
-            char text[256];
-            snprintf(text, sizeof text, "%s", oassl_last_error());
-            OAI_TRY(save_last(t));
-            return oai_fail(OASSL_STATUS_CANCELLED, "%s; %s/last.safetensors keeps step %llu", text, t->run_dir,
-                            (unsigned long long)t->progress.step);
-        }
-        OAI_TRY(status);
-        if (due(t->progress.step, save_every, t->n_steps)) OAI_TRY(save_last(t));
+        OAI_TRY(oai_trainer_step(t));
+        OAI_TRY(settle(t));
     }
     return oai_progress(t->host, "train", t->n_steps, t->n_steps);
+}
+
+oassl_status oai_trainer_run(oassl_trainer *t) {
+    if (!t->train) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "this trainer has no manifest: give it batches");
+    OAI_TRY(check_weights(t));
+    OAI_TRY(open_log(t));
+    oassl_status status = run(t);
+    if (status != OASSL_STATUS_CANCELLED) return status;
+    char text[256];
+    snprintf(text, sizeof text, "%s", oassl_last_error());
+    OAI_TRY(save_last(t));
+    return oai_fail(OASSL_STATUS_CANCELLED, "%s; %s/last.safetensors keeps step %llu", text, t->run_dir,
+                    (unsigned long long)t->progress.step);
+}
+
+/* A fed trainer has nothing to validate on; it keeps its state every save_every steps. */
+oassl_status oai_trainer_step_batch(oassl_trainer *t, const oai_batch *batch) {
+    if (t->train) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "this trainer takes its batches from a manifest");
+    OAI_TRY(check_weights(t));
+    if (t->run_dir[0]) OAI_TRY(open_log(t));
+    OAI_TRY(step_on(t, batch, now()));
+    bool save = t->run_dir[0] && t->options.save_every > 0 && t->progress.step % t->options.save_every == 0;
+    return save ? save_last(t) : OASSL_STATUS_OK;
 }
 
 void oai_trainer_state(const oassl_trainer *t, oassl_trainer_state *out) {

@@ -12,6 +12,7 @@ oassl_status oai_trainer_create(oassl_context *context, const oassl_trainer_opti
 oassl_status oai_trainer_create_fed(oassl_context *context, const oassl_trainer_options *options, const oai_batch_shape *shape,
                                     const char *run_dir, oassl_trainer **out_trainer);
 const oai_batch_shape *oai_trainer_shape(const oassl_trainer *trainer);
+const oassl_trainer_options *oai_trainer_options(const oassl_trainer *trainer); /* resolved */
 oassl_status oai_trainer_step_batch(oassl_trainer *trainer, const oai_batch *batch);
 void oai_trainer_destroy(oassl_trainer *trainer);
 oassl_status oai_trainer_resume(oassl_trainer *trainer);
