@@ -50,7 +50,8 @@ static oassl_status collect_classes(oai_dataset *d) {
     for (uint64_t i = 0; i < n; i++) {
         const oassl_record *record = oai_manifest_at(d->manifest, i);
         const char *label = label_of(record);
-        if (!label[0]) return oai_fail(OASSL_STATUS_FORMAT, "record '%s': expected a label to classify", record->id);
+        if (!label[0])
+            return oai_fail(OASSL_STATUS_FORMAT, "%s: record '%s': expected a label to classify", oai_manifest_path(d->manifest), record->id);
         if (oai_strmap_get(&d->class_index, label, strlen(label)) != OAI_STRMAP_NONE) continue;
         OAI_TRY(oai_strmap_put(&d->class_index, label, strlen(label), d->n_classes, NULL));
         d->classes[d->n_classes++] = label;
@@ -64,19 +65,29 @@ static uint32_t sources_of(const oassl_record *record) {
     return record->n_sources > 0 ? record->n_sources : 1;
 }
 
-/* How many records make a sample of n_sources: the same for all, so that all pictures have the same size. */
-static oassl_status check_parts(oai_dataset *d, const oassl_record *record) {
-    uint32_t own = record->n_mix > 0 ? record->n_mix : 1, sources = sources_of(record), wanted = d->options.n_sources;
+/* What a record that is a mixture has to be like. */
+static oassl_status check_mixture(const oai_dataset *d, const oassl_record *record, uint32_t *out_sources) {
     if (record->n_mix > MAX_PARTS)
         return oai_fail(OASSL_STATUS_UNSUPPORTED, "record '%s': expected at most %d pictures in a mixture, found %u", record->id,
                         MAX_PARTS, record->n_mix);
-    if (record->n_mix > 0) sources = record->n_mix;
+    if (record->axis != d->options.mix_axis)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "record '%s' is composed along its %s; option mix_axis says the other", record->id,
+                        record->axis == OASSL_AXIS_WIDTH ? "width" : "height");
+    *out_sources = 0;
+    for (uint32_t k = 0; k < record->n_mix; k++) *out_sources += sources_of(oai_manifest_at(d->manifest, record->mix[k]));
+    return OASSL_STATUS_OK;
+}
+
+/* How many records make a sample of n_sources: the same for all, so that all pictures have the same size. */
+static oassl_status check_parts(oai_dataset *d, const oassl_record *record) {
+    uint32_t own = record->n_mix > 0 ? record->n_mix : 1, sources = sources_of(record), wanted = d->options.n_sources;
+    if (record->n_mix > 0) OAI_TRY(check_mixture(d, record, &sources));
     if (wanted % sources != 0)
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
                         "record '%s' has %u sources, which does not divide n_sources = %u", record->id, sources, wanted);
     uint32_t n_parts = own * (wanted / sources);
     if (record->n_mix > 0 && wanted != sources)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "record '%s' is a mixture of %u, n_sources is %u", record->id, sources, wanted);
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "record '%s' is a mixture of %u sources, n_sources is %u", record->id, sources, wanted);
     if (d->n_parts == 0) d->n_parts = n_parts;
     if (d->n_parts != n_parts)
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
@@ -163,6 +174,8 @@ static oassl_status resolve_rules(oai_dataset *d) {
     oassl_audio_options audio = OASSL_AUDIO_OPTIONS_INIT;
     audio.preset = d->options.audio_preset;
     OAI_TRY(oai_audio_resolve(&audio, &d->audio));
+    if (d->audio.rate == OASSL_AUDIO_RATE_OF_SOURCE)
+        return oai_fail(OASSL_STATUS_UNSUPPORTED, "option audio_preset: sound at its file's rate makes no batches; take a preset with one rate");
     d->columns = oai_audio_columns(&d->audio, d->audio.rate);
     return OASSL_STATUS_OK;
 }

@@ -1,6 +1,7 @@
 #include "train/options.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,18 +12,19 @@
 
 /* ---- the table ---------------------------------------------------------------------------------------------- */
 
-enum { FIELD_U32, FIELD_U64, FIELD_I32, FIELD_DOUBLE };
+enum { FIELD_U32, FIELD_U64, FIELD_CHOICE, FIELD_FLAG, FIELD_DOUBLE };
 
 typedef struct oai_field {
     const char *name;
     int kind;
     size_t offset;
-    const char *const *words; /* I32 fields with named values: word i is value i, NULL ends */
+    const char *const *words; /* of a choice: word i is value i, NULL ends */
 } oai_field;
 
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define FLAG(name) {#name, FIELD_FLAG, offsetof(oassl_trainer_options, name), NULL}
 #define FIELD(name, kind) {#name, kind, offsetof(oassl_trainer_options, name), NULL}
-#define CHOICE(name, ...) {#name, FIELD_I32, offsetof(oassl_trainer_options, name), WORDS(__VA_ARGS__)}
+#define CHOICE(name, ...) {#name, FIELD_CHOICE, offsetof(oassl_trainer_options, name), WORDS(__VA_ARGS__)}
 
 static const oai_field fields[] = {
     CHOICE(task, "localize", "classify"),
@@ -36,9 +38,9 @@ static const oai_field fields[] = {
     FIELD(n_sources, FIELD_U32),
     CHOICE(mix_axis, "width", "height"),
     CHOICE(mix_mode, "waveform_sum", "waveform_mean", "logspec_mean"),
-    FIELD(flip, FIELD_I32),
-    FIELD(no_crop, FIELD_I32),
-    FIELD(standardize_captions, FIELD_I32),
+    FLAG(flip),
+    FLAG(no_crop),
+    FLAG(standardize_captions),
     FIELD(n_workers, FIELD_U32),
     FIELD(cache_mb, FIELD_U32),
     FIELD(seed, FIELD_U64),
@@ -52,14 +54,14 @@ static const oai_field fields[] = {
     CHOICE(schedule, "constant", "cosine"),
     FIELD(warmup_steps, FIELD_U32),
     CHOICE(visual_bn, "default", "eval", "train"),
-    FIELD(audio_bn_eval, FIELD_I32),
+    FLAG(audio_bn_eval),
     FIELD(val_every, FIELD_U32),
     FIELD(save_every, FIELD_U32),
     FIELD(max_val, FIELD_U32),
-    FIELD(deterministic, FIELD_I32),
+    FLAG(deterministic),
     CHOICE(loss.kind, "oassl", "lvs", "oca", "ori", "lvs_maps", "ori_maps"),
     CHOICE(loss.preset, "default", "eq8"),
-    FIELD(loss.allow_empty_background, FIELD_I32),
+    FLAG(loss.allow_empty_background),
     FIELD(loss.lambda_base, FIELD_DOUBLE),
     FIELD(loss.lambda_oca, FIELD_DOUBLE),
     FIELD(loss.lambda_ori, FIELD_DOUBLE),
@@ -67,9 +69,9 @@ static const oai_field fields[] = {
     FIELD(loss.lvs_negative, FIELD_DOUBLE),
     FIELD(loss.lvs_width, FIELD_DOUBLE),
     FIELD(loss.lvs_temperature, FIELD_DOUBLE),
-    FIELD(loss.lvs_exclude_diagonal, FIELD_I32),
-    FIELD(loss.lvs_no_trimap, FIELD_I32),
-    FIELD(loss.lvs_no_hard_negatives, FIELD_I32),
+    FLAG(loss.lvs_exclude_diagonal),
+    FLAG(loss.lvs_no_trimap),
+    FLAG(loss.lvs_no_hard_negatives),
     CHOICE(loss.oca_rule, "visual_ref", "ref_ref"),
     FIELD(loss.oca_positive, FIELD_DOUBLE),
     FIELD(loss.oca_negative, FIELD_DOUBLE),
@@ -81,7 +83,7 @@ static const oai_field fields[] = {
     CHOICE(loss.ori_reduction, "batch_sum", "batch_mean"),
     CHOICE(loss.ori_transform, "raw", "relu", "half", "minmax"),
     CHOICE(loss.ori_coordinates, "unit", "grid"),
-    FIELD(loss.ori_squared, FIELD_I32),
+    FLAG(loss.ori_squared),
     FIELD(loss.ori_iterations, FIELD_U32),
     FIELD(loss.ori_epsilon, FIELD_DOUBLE),
     FIELD(loss.ori_stop, FIELD_DOUBLE),
@@ -115,6 +117,17 @@ static oassl_status set_word(const oai_field *field, const char *value, int32_t 
     return not_fit(field->name, expected, value);
 }
 
+/* strtod as in the C locale, whatever the program's is. */
+static double to_double(const char *text, char **out_end) {
+    locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0), before = c ? uselocale(c) : (locale_t)0;
+    double value = strtod(text, out_end);
+    if (c) {
+        uselocale(before);
+        freelocale(c);
+    }
+    return value;
+}
+
 oassl_status oai_options_set(oassl_trainer_options *options, const char *key, const char *value) {
     const oai_field *field = find_field(key);
     if (!field && strcmp(key, "init") == 0) {
@@ -125,23 +138,32 @@ oassl_status oai_options_set(oassl_trainer_options *options, const char *key, co
     void *target = (char *)options + field->offset;
     if (field->words) return set_word(field, value, target);
     char *end;
-    errno = 0;
     if (field->kind == FIELD_DOUBLE) {
-        double number = strtod(value, &end);
+        double number = to_double(value, &end);
         if (end == value || *end || !isfinite(number)) return not_fit(key, "a number", value);
         *(double *)target = number;
         return OASSL_STATUS_OK;
     }
-    long long number = strtoll(value, &end, 10);
-    long long least = field->kind == FIELD_I32 ? INT32_MIN : 0;
-    long long most = field->kind == FIELD_I32 ? INT32_MAX : field->kind == FIELD_U32 ? UINT32_MAX : INT64_MAX;
-    if (end == value || *end || errno || number < least || number > most) return not_fit(key, "a whole number", value);
+    errno = 0;
+    long long number = strtoll(value, &end, 10), most = field->kind == FIELD_FLAG ? 1 : field->kind == FIELD_U32 ? UINT32_MAX : INT64_MAX;
+    if (end == value || *end || errno || number < 0 || number > most)
+        return not_fit(key, field->kind == FIELD_FLAG ? "0 or 1" : "a whole number", value);
     if (field->kind == FIELD_U64) *(uint64_t *)target = (uint64_t)number;
-    else *(uint32_t *)target = (uint32_t)number; /* I32 shares the bits */
+    else *(uint32_t *)target = (uint32_t)number; /* flags are int32_t: 0 and 1 have the same bits */
     return OASSL_STATUS_OK;
 }
 
 /* ---- from and to JSON --------------------------------------------------------------------------------------- */
+
+/* A real is fine for a number only; written out for the error, not to be read again. */
+static oassl_status from_real(oassl_trainer_options *options, const char *key, double number) {
+    const oai_field *field = find_field(key);
+    char text[64];
+    snprintf(text, sizeof text, "%g", number);
+    if (!field || field->kind != FIELD_DOUBLE) return oai_options_set(options, key, text);
+    *(double *)((char *)options + field->offset) = number;
+    return OASSL_STATUS_OK;
+}
 
 oassl_status oai_options_from_json(oassl_trainer_options *options, const json_t *object, const char *source) {
     const char *key;
@@ -156,8 +178,7 @@ oassl_status oai_options_from_json(oassl_trainer_options *options, const json_t 
             snprintf(text, sizeof text, "%lld", (long long)json_integer_value(value));
             status = oai_options_set(options, key, text);
         } else if (json_is_real(value)) {
-            snprintf(text, sizeof text, "%.17g", json_real_value(value));
-            status = oai_options_set(options, key, text);
+            status = from_real(options, key, json_real_value(value));
         } else if (json_is_boolean(value)) status = oai_options_set(options, key, json_is_true(value) ? "1" : "0");
         else status = oai_json_unexpected(key, "a number or text", value);
         if (status != OASSL_STATUS_OK) return oai_fail_within(status, "%s", source);
@@ -170,7 +191,7 @@ static json_t *field_to_json(const oassl_trainer_options *options, const oai_fie
     if (field->words) return json_string(field->words[*(const int32_t *)source]);
     switch (field->kind) {
     case FIELD_U32: return json_integer(*(const uint32_t *)source);
-    case FIELD_I32: return json_integer(*(const int32_t *)source);
+    case FIELD_FLAG: return json_integer(*(const int32_t *)source);
     case FIELD_U64: return json_integer((json_int_t) * (const uint64_t *)source);
     default: return json_real(*(const double *)source);
     }
@@ -193,11 +214,11 @@ static oassl_status check_range(const char *key, double value, double least, dou
     return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "option %s: expected %g to %g, found %g", key, least, most, value);
 }
 
-static oassl_status check_words(const oassl_trainer_options *options) {
+static oassl_status check_choices(const oassl_trainer_options *options) {
     for (size_t i = 0; i < N_FIELDS; i++) {
-        if (!fields[i].words) continue;
-        int32_t value = *(const int32_t *)((const char *)options + fields[i].offset), n = 0;
-        while (fields[i].words[n]) n++;
+        if (fields[i].kind != FIELD_CHOICE && fields[i].kind != FIELD_FLAG) continue;
+        int32_t value = *(const int32_t *)((const char *)options + fields[i].offset), n = fields[i].words ? 0 : 2;
+        while (fields[i].words && fields[i].words[n]) n++;
         OAI_TRY(check_range(fields[i].name, value, 0, n - 1));
     }
     return OASSL_STATUS_OK;
@@ -230,16 +251,18 @@ oassl_status oai_options_resolve(const oassl_trainer_options *options, oassl_tra
     DEFAULT(lr_text, 1);
     DEFAULT(max_val, 256);
     DEFAULT(visual_bn, o.init ? OASSL_BN_EVAL : OASSL_BN_TRAIN);
-    OAI_TRY(check_words(&o));
+    OAI_TRY(check_choices(&o));
     OAI_TRY(check_range("base_width", o.base_width, 1, 1024));
     OAI_TRY(check_range("image_size", o.image_size, 32, 4096));
     OAI_TRY(check_range("batch_size", o.batch_size, 1, 4096));
     OAI_TRY(check_range("n_sources", o.n_sources, 1, 8));
     OAI_TRY(check_range("n_workers", o.n_workers, 1, 64));
     OAI_TRY(check_range("lr", o.lr, 0, 1));
+    OAI_TRY(check_range("lr_visual", o.lr_visual, -1e6, 1e6));
     OAI_TRY(check_range("lr_audio", o.lr_audio, 0, 1e6));
     OAI_TRY(check_range("lr_text", o.lr_text, 0, 1e6));
     OAI_TRY(check_range("weight_decay", o.weight_decay, 0, 1));
+    if (o.seed > INT64_MAX) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "option seed: expected at most %lld", (long long)INT64_MAX);
     OAI_TRY(check_stride("visual_stride", o.visual_stride));
     OAI_TRY(check_stride("audio_stride", o.audio_stride));
     if (o.task == OASSL_TASK_LOCALIZE) OAI_TRY(oai_loss_options_resolve(&options->loss, &o.loss));
