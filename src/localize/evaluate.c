@@ -59,7 +59,7 @@ static const oassl_record *sounding(const oai_evaluation *e, uint64_t i) {
     if (!e->options->mismatched) return record;
     for (uint64_t k = 0; k < e->n; k++) {
         const oassl_record *other = oai_manifest_at(e->manifest, e->numbers[(i + e->n / 2 + k) % e->n]);
-        if (oai_scene_labels_differ(e->manifest, record, other)) return other;
+        if (other != record && oai_scene_labels_differ(e->manifest, record, other)) return other;
     }
     return NULL;
 }

@@ -14,10 +14,11 @@ static const oassl_record *part(const oassl_manifest *manifest, const oassl_reco
     return record->n_mix > 0 ? oai_manifest_at(manifest, record->mix[k]) : record;
 }
 
-static bool single_usable(const oassl_record *record) {
+/* Masks are not composed: a part of a mixture needs boxes. */
+static bool single_usable(const oassl_record *record, bool part_of_mixture) {
     if (!record->image || !record->audio || record->n_sources == 0) return false;
     for (uint32_t s = 0; s < record->n_sources; s++)
-        if (record->sources[s].n_boxes == 0 && !record->sources[s].mask) return false;
+        if (record->sources[s].n_boxes == 0 && (part_of_mixture || !record->sources[s].mask)) return false;
     return true;
 }
 
@@ -25,7 +26,7 @@ bool oai_scene_usable(const oassl_manifest *manifest, const oassl_record *record
     uint32_t n_sources = 0;
     for (uint32_t k = 0; k < n_parts(record); k++) {
         const oassl_record *one = part(manifest, record, k);
-        if (!single_usable(one)) return false;
+        if (!single_usable(one, record->n_mix > 0)) return false;
         n_sources += one->n_sources;
     }
     return n_sources <= OASSL_METRIC_MAX_SOURCES;
@@ -44,7 +45,7 @@ bool oai_scene_labels_differ(const oassl_manifest *manifest, const oassl_record 
     for (uint32_t k = 0; k < n_parts(a); k++) {
         const oassl_record *one = part(manifest, a, k);
         for (uint32_t s = 0; s < one->n_sources; s++)
-            if (has_label(manifest, b, one->sources[s].label)) return false;
+            if (one->sources[s].label[0] && has_label(manifest, b, one->sources[s].label)) return false;
     }
     return true;
 }
@@ -65,7 +66,7 @@ static oassl_status load_mask(oai_scene *scene, const char *path, uint32_t sourc
                           scene->picture.width, scene->picture.height, mask.width, mask.height);
     size_t n = (size_t)mask.width * (size_t)mask.height;
     if (status == OASSL_STATUS_OK && !(scene->masks[source] = oai_alloc(scene->host, n))) status = oai_no_memory(n, "a mask");
-    for (size_t p = 0; status == OASSL_STATUS_OK && p < n; p++) scene->masks[source][p] = mask.rgb[3 * p] >= 128;
+    for (size_t p = 0; status == OASSL_STATUS_OK && p < n; p++) scene->masks[source][p] = mask.rgb[3 * p] != 0;
     oai_picture_release(scene->host, &mask);
     return status;
 }
@@ -83,9 +84,6 @@ static oassl_status add_truth(oai_scene *scene, const oassl_record *record, cons
         uint32_t k = scene->n_sources++;
         place_boxes(source, place, next, &scene->sources[k]);
         if (source->n_boxes > 0) continue;
-        if (scene->n_parts > 1)
-            return oai_fail(OASSL_STATUS_UNSUPPORTED, "record '%s': source %u has a mask and no box: mixtures are scored with boxes",
-                            record->id, s);
         OAI_TRY(load_mask(scene, source->mask, k));
         scene->sources[k].mask = scene->masks[k];
     }

@@ -1,5 +1,6 @@
 #include "localize/session.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "dsp/audio_file.h"
@@ -138,6 +139,15 @@ static oassl_status hear(oai_session *s, const oassl_audio *sound) {
 
 /* ---- results ------------------------------------------------------------------------------------------------ */
 
+static oassl_status check_grids(const oai_session *s) {
+    size_t n = s->n_sources * (size_t)(s->grid_width * s->grid_height);
+    for (size_t p = 0; p < n; p++)
+        if (!isfinite(s->grids[p]))
+            return oai_fail(OASSL_STATUS_NON_FINITE, "the similarity map is %g at position %zu: the weights do not fit the input or are not finite",
+                            s->grids[p], p);
+    return OASSL_STATUS_OK;
+}
+
 static oassl_status reserve_maps(oai_session *s, const oassl_image *picture) {
     size_t bytes = s->n_sources * (size_t)picture->width * (size_t)picture->height * sizeof(float);
     if (bytes <= s->maps_bytes) return OASSL_STATUS_OK;
@@ -181,6 +191,7 @@ oassl_status oai_session_run(oai_session *s, const oassl_image *picture, const o
     OAI_TRY(hear(s, sound));
     oai_features_view view = {s->visual, s->audio, s->channels, s->grid_height, s->grid_width};
     OAI_TRY(oai_locate(s->host, &view, s->n_sources, s->distance, s->grids, picks, similarity));
+    OAI_TRY(check_grids(s));
     OAI_TRY(reserve_maps(s, picture));
     s->found = (oassl_localization){.struct_size = sizeof s->found, .n_sources = s->n_sources, .sources = s->sources,
                                     .width = (uint32_t)picture->width, .height = (uint32_t)picture->height,
