@@ -15,6 +15,8 @@ oassl_status oassl_evaluate(const oassl_model *model, const char *manifest_path,
     OAI_TRY(oai_options_read("oassl_evaluate_options", options, &own, sizeof own));
     oai_evaluation_input input = {oai_context_host(model->context), NULL, &model->config, {{0}}, manifest_path};
     OAI_TRY(oai_hearing_of(model->store, &input.hearing));
+    if (own.image_size && (own.image_size < 32 || own.image_size > 4096))
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_evaluate_options: image_size: expected 32 to 4096, found %u", own.image_size);
     if (own.image_size) input.hearing.image.size = (int32_t)own.image_size;
     OAI_TRY(oai_features_create(model->context, &model->config, model->store, &input.features));
     oassl_evaluation result = OASSL_EVALUATION_INIT;

@@ -94,12 +94,13 @@ oassl_status oassl_trainer_step_batch(oassl_trainer *trainer, const oassl_traine
     OAI_TRY(oai_options_read("oassl_trainer_batch", batch, &b, sizeof b));
     const oai_batch_shape *s = oai_trainer_shape(trainer);
     bool pair = s->n_classes == 0, captions = s->n_foreground > 0;
+    bool weighted = captions && oai_trainer_options(trainer)->loss.allow_empty_background;
     oai_batch inner;
     OAI_TRY(take_tensor(b.pictures, "pictures", true, 4, OAI_SHAPE(s->n, 3, s->height, s->width), &inner.pictures));
     OAI_TRY(take_tensor(b.spectrograms, "spectrograms", pair, 4, OAI_SHAPE(s->n, 1, s->bins, s->frames), &inner.spectrograms));
     OAI_TRY(take_tensor(b.foreground, "foreground", captions, 3, OAI_SHAPE(s->n, s->n_foreground, s->text_dim), &inner.foreground));
     OAI_TRY(take_tensor(b.background, "background", captions, 2, OAI_SHAPE(s->n, s->text_dim), &inner.background));
-    OAI_TRY(take_tensor(b.background_weight, "background_weight", captions && b.background_weight, 1, OAI_SHAPE(s->n),
+    OAI_TRY(take_tensor(b.background_weight, "background_weight", weighted, 1, OAI_SHAPE(s->n),
                         &inner.background_weight));
     OAI_TRY(take_tensor(b.targets, "targets", !pair, 2, OAI_SHAPE(s->n, s->n_classes), &inner.targets));
     return oai_trainer_step_batch(trainer, &inner);
