@@ -13,7 +13,7 @@
 
 /* ---- options: one table a command --------------------------------------------------------------------------- */
 
-typedef enum { CLI_TEXT, CLI_UINT, CLI_DOUBLE, CLI_FLAG, CLI_LIST } cli_kind;
+typedef enum { CLI_TEXT, CLI_UINT, CLI_UINT64, CLI_DOUBLE, CLI_FLAG, CLI_LIST } cli_kind;
 
 typedef struct cli_list {
     const char *items[64];
@@ -23,7 +23,7 @@ typedef struct cli_list {
 typedef struct cli_option {
     const char *name; /* "--out" */
     cli_kind kind;
-    void *target;     /* const char *, uint64_t, double, bool or cli_list */
+    void *target;     /* const char *, uint64_t (CLI_UINT: below 2^32), double, bool or cli_list */
     const char *value_name;
     const char *help;
     bool required;

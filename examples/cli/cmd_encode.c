@@ -36,6 +36,18 @@ static oassl_status save(const oassl_context *context, const char *path, oassl_t
     return status;
 }
 
+/* What the model was trained to see and hear, unless the command line says otherwise. */
+static void take_training(const oassl_model *model, uint64_t *size, oassl_audio_options *sound) {
+    const char *text = oassl_model_metadata(model, "oassl_training");
+    json_t *training = text ? json_loads(text, 0, NULL) : NULL;
+    json_int_t trained = json_integer_value(json_object_get(training, "image_size"));
+    const char *preset = json_string_value(json_object_get(training, "audio_preset"));
+    if (*size == 0) *size = trained >= 32 && trained <= 4096 ? (uint64_t)trained : 224;
+    int32_t found;
+    if (preset && oassl_audio_preset_find(preset, &found) == OASSL_STATUS_OK) sound->preset = found; /* "default" is none */
+    json_decref(training);
+}
+
 static oassl_status encode_picture(const oassl_context *context, const oassl_encoder *encoder, const char *path, uint64_t size, const char *out) {
     oassl_image picture;
     oassl_image_options options = OASSL_IMAGE_OPTIONS_INIT;
@@ -58,16 +70,17 @@ static oassl_status encode_picture(const oassl_context *context, const oassl_enc
     return status;
 }
 
-static oassl_status encode_sound(const oassl_context *context, const oassl_encoder *encoder, uint32_t channels, const char *path, const char *out) {
+static oassl_status encode_sound(const oassl_context *context, const oassl_encoder *encoder, uint32_t channels,
+                                 const oassl_audio_options *options, const char *path, const char *out) {
     oassl_audio sound;
     uint64_t columns;
     oassl_status status = oassl_audio_load(context, path, &sound);
     if (status != OASSL_STATUS_OK) return status;
-    status = oassl_audio_logspec_columns(NULL, sound.rate, &columns);
+    status = oassl_audio_logspec_columns(options, sound.rate, &columns);
     uint64_t n = status == OASSL_STATUS_OK ? OASSL_LOGSPEC_ROWS * columns : 0;
     float *logspec = malloc((n + 1) * sizeof *logspec), *vector = malloc(channels * sizeof *vector);
     if (status == OASSL_STATUS_OK && (!logspec || !vector)) status = OASSL_STATUS_OUT_OF_MEMORY;
-    if (status == OASSL_STATUS_OK) status = oassl_audio_logspec(context, NULL, &sound, logspec, n);
+    if (status == OASSL_STATUS_OK) status = oassl_audio_logspec(context, options, &sound, logspec, n);
     oassl_tensor in = view_of(logspec, 4, 1, 1, OASSL_LOGSPEC_ROWS, (int64_t)columns), features = view_of(vector, 2, 1, channels, 0, 0);
     if (status == OASSL_STATUS_OK) status = oassl_encoder_sounds(encoder, &in, &features);
     if (status == OASSL_STATUS_OK) status = save(context, out, features);
@@ -97,8 +110,10 @@ static oassl_status encode_media(oassl_context *context, const char *model_path,
     oassl_status status = oassl_model_load(context, model_path, NULL, &model);
     if (status == OASSL_STATUS_OK) status = oassl_model_get_info(model, &info);
     if (status == OASSL_STATUS_OK) status = oassl_encoder_create(model, &encoder);
+    oassl_audio_options sound = OASSL_AUDIO_OPTIONS_INIT;
+    if (status == OASSL_STATUS_OK) take_training(model, &size, &sound);
     if (status == OASSL_STATUS_OK)
-        status = image ? encode_picture(context, encoder, image, size, out) : encode_sound(context, encoder, info.channels, audio, out);
+        status = image ? encode_picture(context, encoder, image, size, out) : encode_sound(context, encoder, info.channels, &sound, audio, out);
     oassl_encoder_destroy(encoder);
     oassl_model_destroy(model);
     return status;
@@ -106,14 +121,14 @@ static oassl_status encode_media(oassl_context *context, const char *model_path,
 
 int cmd_encode(int argc, char **argv) {
     const char *model = NULL, *folder = NULL, *image = NULL, *audio = NULL, *text = NULL, *out = NULL, *pooling = "cls";
-    uint64_t size = 224;
+    uint64_t size = 0;
     const cli_option table[] = {
         {"--model", CLI_TEXT, &model, "W", "weights (safetensors), for pictures and sounds", false},
         {"--encoder", CLI_TEXT, &folder, "D", "folder of a text encoder, for texts", false},
         {"--image", CLI_TEXT, &image, "I", "picture", false},
         {"--audio", CLI_TEXT, &audio, "A", "sound", false},
         {"--text", CLI_TEXT, &text, "T", "text", false},
-        {"--size", CLI_UINT, &size, "PIXELS", "side of the network's input; default 224", false},
+        {"--size", CLI_UINT, &size, "PIXELS", "side of the network's input; default: the model's", false},
         {"--pooling", CLI_TEXT, &pooling, "P", "of texts: cls (default) or mean", false},
         {"--out", CLI_TEXT, &out, "F.npy", "array to write", true},
         CLI_COMMON_OPTIONS,
@@ -123,7 +138,7 @@ int cmd_encode(int argc, char **argv) {
     if (code >= 0) return code;
     if ((image != NULL) + (audio != NULL) + (text != NULL) != 1) return cli_wrong(&command, "give one of --image, --audio and --text");
     if (text ? !folder : !model) return cli_wrong(&command, text ? "--text needs --encoder" : "--image and --audio need --model");
-    if (size < 32 || size > 4096) return cli_wrong(&command, "--size: expected 32 to 4096");
+    if (size && (size < 32 || size > 4096)) return cli_wrong(&command, "--size: expected 32 to 4096");
     bool mean = strcmp(pooling, "mean") == 0;
     if (!mean && strcmp(pooling, "cls") != 0) return cli_wrong(&command, "--pooling: expected cls or mean, found '%s'", pooling);
     oassl_context *context = cli_open();

@@ -38,10 +38,10 @@ int cmd_synth(int argc, char **argv) {
     const cli_option table[] = {
         {"--out", CLI_TEXT, &out, "D", "folder to fill", true},
         {"--kind", CLI_TEXT, &kind, "K", "objects, solo (default), twins or duet", false},
-        {"--clips", CLI_UINT, &clips, "N", "how many; default 100", false},
+        {"--clips", CLI_UINT64, &clips, "N", "how many; default 100", false},
         {"--sources", CLI_UINT, &sources, "N", "playing instruments, 1 to 3; default by kind", false},
-        {"--seed", CLI_UINT, &seed, "N", "default 0", false},
-        {"--first", CLI_UINT, &first, "N", "number of the first clip; default 0", false},
+        {"--seed", CLI_UINT64, &seed, "N", "default 0", false},
+        {"--first", CLI_UINT64, &first, "N", "number of the first clip; default 0", false},
         {"--size", CLI_UINT, &size, "PIXELS", "side of the pictures; default 224", false},
         {"--seconds", CLI_DOUBLE, &seconds, "S", "length of the sounds; default 3", false},
         {"--off-screen", CLI_DOUBLE, &off_screen, "P", "probability of a sound without a visible source", false},

@@ -56,7 +56,7 @@ int cmd_train(int argc, char **argv) {
         {"--set", CLI_LIST, &pairs, "KEY=VALUE", "one training option; may be repeated", false},
         {"--init", CLI_TEXT, &init, "W", "weights to start from", false},
         {"--task", CLI_TEXT, &task, "T", "localize (default) or classify", false},
-        {"--resume", CLI_FLAG, &resume, NULL, "continue from R/last.safetensors", false},
+        {"--resume", CLI_FLAG, &resume, NULL, "continue from R/last.safetensors, with R/config.json unless --config is given", false},
         CLI_COMMON_OPTIONS,
         CLI_END,
     };
@@ -64,11 +64,14 @@ int cmd_train(int argc, char **argv) {
     if (code >= 0) return code;
 
     oassl_trainer_options options = OASSL_TRAINER_OPTIONS_INIT;
+    char earlier[4096];
+    snprintf(earlier, sizeof earlier, "%s/config.json", out);
+    if (resume && !config) config = earlier;
     oassl_status status = config ? oassl_trainer_options_read(&options, config) : OASSL_STATUS_OK;
     if (status == OASSL_STATUS_OK && task) status = oassl_trainer_options_set(&options, "task", task);
     if (status != OASSL_STATUS_OK) return cli_failed(status);
     if (set_pairs(&options, &pairs) != OASSL_STATUS_OK) return 2;
-    options.init = init;
+    if (init) options.init = init;
 
     oassl_context *context = cli_open();
     if (!context) return 1;
@@ -78,7 +81,7 @@ int cmd_train(int argc, char **argv) {
     if (status == OASSL_STATUS_OK) status = oassl_trainer_run(trainer);
     code = status == OASSL_STATUS_OK ? 0 : cli_failed(status);
     cli_progress_end();
-    if (trainer) report(trainer, out);
+    if (status == OASSL_STATUS_OK || status == OASSL_STATUS_CANCELLED) report(trainer, out);
     oassl_trainer_destroy(trainer);
     oassl_context_destroy(context);
     return code;

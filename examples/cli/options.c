@@ -1,5 +1,6 @@
 /* Command-line options by table, and their help text. */
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,15 +34,17 @@ static bool store(const cli_option *option, const char *text) {
     errno = 0;
     switch (option->kind) {
     case CLI_TEXT: *(const char **)option->target = text; return true;
-    case CLI_UINT: {
+    case CLI_UINT:
+    case CLI_UINT64: {
         unsigned long long value = strtoull(text, &end, 10);
-        if (end == text || *end || errno || text[0] == '-') return false;
+        if (end == text || *end || errno || strchr(text, '-')) return false;
+        if (option->kind == CLI_UINT && value > UINT32_MAX) return false;
         *(uint64_t *)option->target = value;
         return true;
     }
     case CLI_DOUBLE: {
         double value = strtod(text, &end);
-        if (end == text || *end || errno) return false;
+        if (end == text || *end || errno || !isfinite(value)) return false;
         *(double *)option->target = value;
         return true;
     }
@@ -64,7 +67,8 @@ static const cli_option *find(const cli_option *options, const char *name) {
 static bool is_set(const cli_option *option) {
     switch (option->kind) {
     case CLI_TEXT: return *(const char **)option->target != NULL;
-    case CLI_UINT: return *(uint64_t *)option->target != 0;
+    case CLI_UINT:
+    case CLI_UINT64: return *(uint64_t *)option->target != 0;
     case CLI_LIST: return ((cli_list *)option->target)->n != 0;
     default: return true;
     }
