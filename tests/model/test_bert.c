@@ -32,7 +32,10 @@ static void write_folder(const parity_bert *p, const char *folder, int naming) {
                      strcmp(norm, "LayerNorm.weight") == 0 ? "gamma" : "beta");
         else
             snprintf(names[i], sizeof names[i], "%s%s", naming == NAMES_PLAIN ? "" : "bert.", t->name);
-        tensors[i] = (oai_stored_tensor){.name = names[i], .dtype = OASSL_DTYPE_F32, .rank = t->rank, .data = t->data,
+        tensors[i] = (oai_stored_tensor){.name = names[i],
+                                         .dtype = OASSL_DTYPE_F32,
+                                         .rank = t->rank,
+                                         .data = t->data,
                                          .bytes = (size_t)t->count * sizeof(float)};
         memcpy(tensors[i].shape, t->shape, sizeof t->shape);
     }
@@ -92,7 +95,8 @@ static void published_names(void **state) {
     check_bert(reference, "gamma, beta", &parity_berts[2], NAMES_GAMMA);
 }
 
-/* ---- errors ------------------------------------------------------------------------------------------------------ */
+/* ---- errors ------------------------------------------------------------------------------------------------------
+ */
 
 static void expect_error(oassl_status found, oassl_status expected, const char *part) {
     if (found != expected) fail_msg("expected status %d, found %d: %s", expected, found, oassl_last_error());
@@ -122,19 +126,24 @@ static void bad_folders(void **state) {
                  "config.json");
 }
 
-/* ---- the seeded encoder ------------------------------------------------------------------------------------------ */
+/* ---- the seeded encoder ------------------------------------------------------------------------------------------
+ */
 
 static void seeded_encoder(void **state) {
     (void)state;
-    static const char *const vocab[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "man", "dog",
-                                        "playing", "guitar", "drum", "wall", "with", "the"};
+    static const char *const vocab[] = {"[PAD]", "[UNK]",   "[CLS]",  "[SEP]", "[MASK]", "a",    "man",
+                                        "dog",   "playing", "guitar", "drum",  "wall",   "with", "the"};
     static const char *const texts[] = {"a man playing guitar", "a dog with the drum", "the wall"};
     const char *folder = OASSL_TEST_TMP "/bert_seeded";
     oassl_encoder *encoder;
     float out[3][64], again[64];
     MUST(oai_text_encoder_write_seeded(&oai_default_host, folder, vocab, 14, 2, 64, 4, 7));
     MUST(oassl_encoder_create_text(reference, folder, &encoder));
-    oassl_tensor view = {.data = out, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = 2, .shape = {3, 64},
+    oassl_tensor view = {.data = out,
+                         .device = OASSL_DEVICE_CPU,
+                         .dtype = OASSL_DTYPE_F32,
+                         .rank = 2,
+                         .shape = {3, 64},
                          .strides = {64, 1}};
     MUST(oassl_encoder_texts(encoder, texts, 3, OASSL_POOLING_MEAN, &view));
     /* different sentences, clearly different vectors */
@@ -153,7 +162,8 @@ static void seeded_encoder(void **state) {
     oassl_encoder_destroy(encoder);
 }
 
-/* ---- block known answers (kat/models.json) -------------------------------------------------------------------------- */
+/* ---- block known answers (kat/models.json)
+ * -------------------------------------------------------------------------- */
 
 typedef oai_value (*block_fn)(oai_builder *b, oai_value x);
 static oai_value gelu(oai_builder *b, oai_value x) { return oai_unary(b, OASSL_OP_GELU, x); }
@@ -181,10 +191,12 @@ static void check_block(block_fn block, int64_t n, const double *x, const double
 static void block_known_answers(void **state) {
     (void)state;
     static const double x[6] = {-3, -1, -0.1, 0, 0.5, 2}, h[4] = {0.884, 0.73, 0.631, 0.587};
-    check_block(gelu, 6, x, (const double[]){-0.00404969409489, -0.158655253931, -0.0460172162723, 0, 0.345731230637,
-                                             1.9544997361});
-    check_block(quick_gelu, 6, x, (const double[]){-0.0180713097078, -0.154204234067, -0.0457552419164, 0,
-                                                   0.350388436606, 1.93565862314});
+    check_block(
+        gelu, 6, x,
+        (const double[]){-0.00404969409489, -0.158655253931, -0.0460172162723, 0, 0.345731230637, 1.9544997361});
+    check_block(
+        quick_gelu, 6, x,
+        (const double[]){-0.0180713097078, -0.154204234067, -0.0457552419164, 0, 0.350388436606, 1.93565862314});
     check_block(norm5, 4, h, (const double[]){1.54258418535, 0.192823023169, -0.67488058109, -1.06052662743});
     check_block(norm12, 4, h, (const double[]){1.54317703089, 0.192897128861, -0.675139951013, -1.06093420873});
 }

@@ -28,7 +28,8 @@ static void run_training(oassl_context *context, const parity_trunk *t, const fl
     oai_builder_destroy(b);
 }
 
-/* In evaluation mode: folded BN, weights in the plan.  Sounds give the pooled vector only, so maps are emitted here. */
+/* In evaluation mode: folded BN, weights in the plan.  Sounds give the pooled vector only, so maps are emitted here.
+ */
 static void run_inference(oassl_context *context, const parity_trunk *t, const float *x, float *y) {
     oai_net_config one = config;
     oai_features *features;

@@ -1,9 +1,10 @@
 /* One OA-SSL step of the full-size pair (forward, losses, backward) against the same step written in PyTorch from the
  * specification: the loss and its parts, the gradient of every parameter, the new running statistics.
  *
- * In f64 everything agrees to rounding.  In f32 a handful of the ten million ReLUs lie within rounding of zero and fall
- * to the other side, each moving gradients by up to 1e-3 (PyTorch in f32 differs from itself in f64 by as much): so the
- * f32 comparison runs on BN biases around 3, where hardly a ReLU is near zero and 1e-4 can be asked of every tensor. */
+ * In f64 everything agrees to rounding.  In f32 a handful of the ten million ReLUs lie within rounding of zero and
+ * fall to the other side, each moving gradients by up to 1e-3 (PyTorch in f32 differs from itself in f64 by as much):
+ * so the f32 comparison runs on BN biases around 3, where hardly a ReLU is near zero and 1e-4 can be asked of every
+ * tensor. */
 #include "support/net_run.h"
 
 #include "data/net_parity.h"
@@ -20,8 +21,8 @@ typedef struct expectation {
 } expectation;
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-static const expectation plain = {"plain",      0, plain_parts, plain_gradients, plain_states, COUNT(plain_gradients),
-                                  COUNT(plain_states)};
+static const expectation plain = {
+    "plain", 0, plain_parts, plain_gradients, plain_states, COUNT(plain_gradients), COUNT(plain_states)};
 static const expectation shifted = {
     "shifted", 3, shifted_parts, shifted_gradients, shifted_states, COUNT(shifted_gradients), COUNT(shifted_states)};
 
@@ -95,8 +96,9 @@ static void bind_parameters(step *s) {
     }
 }
 
-/* What differences are measured by: the tensor's largest element.  A BN bias in front of another BN has a gradient that
- * cancels almost to nothing; it is measured by that of its weight (the row before it), which sums the same terms. */
+/* What differences are measured by: the tensor's largest element.  A BN bias in front of another BN has a gradient
+ * that cancels almost to nothing; it is measured by that of its weight (the row before it), which sums the same terms.
+ */
 static double scale_of(const parity_tensor *expected) {
     return formula_ends(expected->name, ".bias") ? fmax(expected->largest, expected[-1].largest) : expected->largest;
 }
