@@ -102,8 +102,11 @@ oassl_status oab_onednn_lower_conv(oab_lower *l) {
         describe(l, oab_onednn_operand(l, l->current, 0), oab_onednn_operand(l, l->current, 1), node->first_output, &c);
     if (result == OASSL_STATUS_OK) {
         dnnl_status_t status = fused_attr(&l->fusions[l->current], &attr);
+        /* Told so, oneDNN chooses layouts that the gradients like too. */
+        const int training = l->values[oab_onednn_operand(l, l->current, 0)].in_gradient ||
+                             l->values[oab_onednn_operand(l, l->current, 1)].in_gradient;
         if (status == dnnl_success)
-            status = oab_pd_conv_forward(&pd, l->engine, dnnl_forward_inference, &c.any_src, &c.any_weight,
+            status = oab_pd_conv_forward(&pd, l->engine, training ? dnnl_forward_training : dnnl_forward_inference, &c.any_src, &c.any_weight,
                                          node->n_inputs > 2 ? &c.bias_md : NULL, &c.any_dst, &c.geometry, attr);
         result = status == dnnl_success ? emit_forward(l, &c, pd) : oab_onednn_dnnl_error(l, status, "convolution");
     }

@@ -35,6 +35,8 @@ static void count_uses(oab_lower *l) {
             const uint32_t v = oab_onednn_operand(l, n, k);
             l->values[v].uses++;
             l->readers[v] = n;
+            const uint32_t op = node_at(l, n)->op;
+            if (op == OASSL_OP_CONV2D_GRAD_INPUT || op == OASSL_OP_CONV2D_GRAD_WEIGHT) l->values[v].in_gradient = 1;
         }
     for (uint32_t k = 0; k < l->graph->n_outputs; k++) {
         l->values[l->graph->outputs[k]].uses++;
