@@ -49,8 +49,9 @@ int main(int argc, char **argv) {
         code = failed("localisation");
     else {
         const oassl_localized_source *source = &found->sources[0];
-        printf("loudest at (%d, %d), box (%d, %d, %d, %d), confidence %.2f\n", (int)source->peak_x, (int)source->peak_y,
-               (int)source->box[0], (int)source->box[1], (int)source->box[2], (int)source->box[3], source->confidence);
+        printf("loudest at (%d, %d), box (%d, %d, %d, %d), confidence %.2f\n", (int)source->peak_x,
+               (int)source->peak_y, (int)source->box[0], (int)source->box[1], (int)source->box[2], (int)source->box[3],
+               source->confidence);
         if (argc > 4 && draw(context, &picture, found, argv[4]) != OASSL_STATUS_OK) code = failed("overlay");
     }
 

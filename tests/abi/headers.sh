@@ -1,6 +1,7 @@
 #!/bin/sh
 # headers.sh CC CXX INCLUDE: every public header alone, twice over, as C11 -pedantic and as C++17; every initialiser in
-# both; and the frozen layout of the plug-in interface (layout.c).  CXX may be empty: then only C is checked.
+# both; the frozen layout of the plug-in interface (layout.c); and the C program of the README.  CXX may be empty: then
+# only C is checked.
 set -eu
 cc=$1 cxx=$2 include=$3
 here=$(cd "$(dirname "$0")" && pwd)
@@ -40,5 +41,10 @@ int main(void) { $type x = ${macro}_INIT; return x.struct_size == sizeof x ? 0 :
 done
 source=$(cat "$here/layout.c")
 both layout.c
+source=$(sed -n '/^```c$/,/^```$/{/^```/d;p}' "$here/../../README.md")
+case $source in
+*main*) try "the C program of README.md" "$cc" -std=c11 -x c ;;
+*) echo "FAILED README.md has no C program" >>"$log" ;;
+esac
 echo "$(grep -c '^passed' "$log") passed${cxx:+, C and C++}"
 ! grep '^FAILED' "$log"

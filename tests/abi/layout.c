@@ -1,5 +1,5 @@
-/* What binaries already rely on: compiled, as C11 and as C++17, by headers.sh.  A number here changes only together with
- * OASSL_BACKEND_ABI_MAJOR; lines are added when fields or operations are appended.  64-bit targets. */
+/* What binaries already rely on: compiled, as C11 and as C++17, by headers.sh.  A number here changes only together
+ * with OASSL_BACKEND_ABI_MAJOR; lines are added when fields or operations are appended.  64-bit targets. */
 #include <oassl/backend.h>
 
 #ifdef __cplusplus

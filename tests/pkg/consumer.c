@@ -18,14 +18,22 @@ static oassl_status lvs(const oassl_context_options *context_options, double *ou
     static float visual[B * D * H * W], audio[B * D];
     for (int i = 0; i < B * D * H * W; i++) visual[i] = sinf((float)i);
     for (int i = 0; i < B * D; i++) audio[i] = cosf(3.0f * (float)i);
-    oassl_tensor v = {.data = visual, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = 4,
-                      .shape = {B, D, H, W}, .strides = {D * H * W, H * W, W, 1}};
-    oassl_tensor a = {.data = audio, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = 2,
-                      .shape = {B, D}, .strides = {D, 1}};
+    oassl_tensor v = {.data = visual,
+                      .device = OASSL_DEVICE_CPU,
+                      .dtype = OASSL_DTYPE_F32,
+                      .rank = 4,
+                      .shape = {B, D, H, W},
+                      .strides = {D * H * W, H * W, W, 1}};
+    oassl_tensor a = {.data = audio,
+                      .device = OASSL_DEVICE_CPU,
+                      .dtype = OASSL_DTYPE_F32,
+                      .rank = 2,
+                      .shape = {B, D},
+                      .strides = {D, 1}};
     oassl_loss_options options = OASSL_LOSS_OPTIONS_INIT;
     options.kind = OASSL_LOSS_LVS;
-    const oassl_loss_shape shape = {.struct_size = sizeof shape, .dtype = OASSL_DTYPE_F32, .batch = B, .channels = D,
-                                    .height = H, .width = W};
+    const oassl_loss_shape shape = {
+        .struct_size = sizeof shape, .dtype = OASSL_DTYPE_F32, .batch = B, .channels = D, .height = H, .width = W};
     const oassl_loss_tensors inputs = {.struct_size = sizeof inputs, .visual = &v, .audio = &a};
     oassl_loss_value value = {.struct_size = sizeof value};
     oassl_context *context = NULL;
