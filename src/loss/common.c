@@ -1,8 +1,12 @@
 #include "loss/loss.h"
 
+int32_t oai_loss_last_axis(const oai_builder *b, oai_value x) {
+    int32_t rank = oai_info(b, x)->rank; /* 0 once the builder has failed */
+    return rank > 0 ? rank - 1 : 0;
+}
+
 oai_value oai_loss_unit(oai_builder *b, oai_value x, int32_t axis) {
-    int32_t rank = oai_info(b, x)->rank, dtype = oai_info(b, x)->dtype;
-    if (axis < 0) axis += rank;
+    int32_t dtype = oai_info(b, x)->dtype;
     oai_value squares = oai_reduce(b, OASSL_OP_REDUCE_SUM, oai_mul(b, x, x), OAI_AXIS(axis), 1);
     /* The bound goes under the root: above it, the root's derivative at a zero vector would be infinity times 0. */
     oai_value norm = oai_unary(b, OASSL_OP_SQRT, oai_maximum(b, squares, oai_scalar(b, dtype, 1e-24)));

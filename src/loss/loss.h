@@ -37,7 +37,8 @@ oai_loss_parts oai_loss_oassl_emit(oai_builder *builder, const oassl_loss_option
                                    oai_value audio, oai_value foreground, oai_value background,
                                    oai_value background_weight);
 
-/* x / max(|x|, 1e-12) along an axis, with gradient 0 at x = 0. */
+int32_t oai_loss_last_axis(const oai_builder *builder, oai_value x);
+/* x / max(|x|, 1e-12) along a non-negative axis, with gradient 0 at x = 0. */
 oai_value oai_loss_unit(oai_builder *builder, oai_value x, int32_t axis);
 /* ln sigmoid((x - threshold) / width); negative width: ln(1 - sigmoid((x - threshold) / |width|)) */
 oai_value oai_loss_log_mask(oai_builder *builder, oai_value x, double threshold, double width);

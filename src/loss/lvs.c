@@ -3,7 +3,7 @@
 
 /* Mean of x over the last axis, weighted by exp(log_weight): a softmax, so that weights of e^-55 lose nothing. */
 static oai_value soft_mean(oai_builder *b, oai_value x, oai_value log_weight) {
-    int32_t last = oai_info(b, x)->rank - 1;
+    int32_t last = oai_loss_last_axis(b, x);
     oai_value weighted = oai_mul(b, oai_softmax(b, log_weight, last), x);
     return oai_reduce(b, OASSL_OP_REDUCE_SUM, weighted, OAI_AXIS(last), 0);
 }

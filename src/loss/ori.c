@@ -17,7 +17,7 @@ static oai_value transformed(oai_builder *b, int32_t transform, oai_value maps) 
     if (transform == OASSL_ORI_RELU) return oai_unary(b, OASSL_OP_RELU, maps);
     if (transform == OASSL_ORI_HALF) return oai_affine(b, maps, 0.5, 0.5);
     if (transform != OASSL_ORI_MINMAX) return maps;
-    uint32_t last = OAI_AXIS(oai_info(b, maps)->rank - 1);
+    uint32_t last = OAI_AXIS(oai_loss_last_axis(b, maps));
     oai_value high = oai_reduce(b, OASSL_OP_REDUCE_MAX, maps, last, 1);
     oai_value low = oai_affine(b, oai_reduce(b, OASSL_OP_REDUCE_MAX, oai_affine(b, maps, -1, 0), last, 1), -1, 0);
     oai_value range = oai_maximum(b, oai_sub(b, high, low), oai_scalar(b, oai_info(b, maps)->dtype, 1e-6));

@@ -24,7 +24,7 @@ typedef struct loss_case {
 static oassl_context *open_context(const char *backend) {
     oassl_context_options options = OASSL_CONTEXT_OPTIONS_INIT;
     options.backend = backend;
-    options.backend_path = OASSL_TEST_BACKENDS;
+    if (strcmp(backend, "reference") != 0) options.backend_path = OASSL_TEST_BACKENDS;
     options.n_threads = 2;
     oassl_context *context = NULL;
     if (oassl_context_create(&options, &context) != OASSL_STATUS_OK) return NULL;
