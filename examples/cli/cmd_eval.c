@@ -125,7 +125,7 @@ static void report(const char *model, const char *data, const char *split, const
 }
 
 int cmd_eval(int argc, char **argv) {
-    const char *model_path = NULL, *data = NULL, *split = "test", *folder = NULL;
+    const char *model_path = NULL, *data = NULL, *split = "test", *folder = NULL, *identify = "published";
     uint64_t max = 0, n_overlays = 16;
     bool mismatched = false, skip = false;
     const cli_option table[] = {
@@ -137,11 +137,15 @@ int cmd_eval(int argc, char **argv) {
         {"--skip-missing", CLI_FLAG, &skip, NULL, "leave out records whose media are missing, and count them", false},
         {"--overlays", CLI_TEXT, &folder, "D", "folder for pictures of what was found", false},
         {"--n-overlays", CLI_UINT, &n_overlays, "N", "how many of them; default 16", false},
+        {"--identify", CLI_TEXT, &identify, "RULE", "several sources: published (default) or suppress", false},
         CLI_COMMON_OPTIONS,
         CLI_END,
     };
     int code = cli_parse(&command, table, argc, argv);
     if (code >= 0) return code;
+    bool suppress = strcmp(identify, "suppress") == 0;
+    if (!suppress && strcmp(identify, "published") != 0)
+        return cli_wrong(&command, "--identify: expected published or suppress, found '%s'", identify);
     if (folder && mkdir(folder, 0777) != 0 && errno != EEXIST) {
         fprintf(stderr, "oassl eval: --overlays %s: %s\n", folder, strerror(errno));
         return 2;
@@ -152,6 +156,7 @@ int cmd_eval(int argc, char **argv) {
     overlays pictures = {context, folder, n_overlays};
     oassl_evaluate_options options = OASSL_EVALUATE_OPTIONS_INIT;
     options.split = split;
+    options.identify = suppress ? OASSL_IDENTIFY_SUPPRESS : OASSL_IDENTIFY_PUBLISHED;
     options.max_samples = max;
     options.missing = skip ? OASSL_MISSING_SKIP : OASSL_MISSING_ERROR;
     if (folder) options.on_sample = write_overlay, options.user = &pictures;

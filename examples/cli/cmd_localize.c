@@ -91,7 +91,7 @@ static oassl_status localize(oassl_context *context, oassl_localizer *localizer,
 }
 
 int cmd_localize(int argc, char **argv) {
-    const char *model_path = NULL, *image = NULL, *audio = NULL, *out = NULL, *map = NULL;
+    const char *model_path = NULL, *image = NULL, *audio = NULL, *out = NULL, *map = NULL, *identify = "published";
     uint64_t sources = 0, width = 0, height = 0;
     const cli_option table[] = {
         {"--model", CLI_TEXT, &model_path, "W", "weights (safetensors)", true},
@@ -102,17 +102,22 @@ int cmd_localize(int argc, char **argv) {
         {"--map", CLI_TEXT, &map, "NPY", "heat-maps to write", false},
         {"--input-width", CLI_UINT, &width, "PIXELS", "network input; default: the model's square", false},
         {"--input-height", CLI_UINT, &height, "PIXELS", "", false},
+        {"--identify", CLI_TEXT, &identify, "RULE", "several sources: published (default) or suppress", false},
         CLI_COMMON_OPTIONS,
         CLI_END,
     };
     int code = cli_parse(&command, table, argc, argv);
     if (code >= 0) return code;
+    bool suppress = strcmp(identify, "suppress") == 0;
+    if (!suppress && strcmp(identify, "published") != 0)
+        return cli_wrong(&command, "--identify: expected published or suppress, found '%s'", identify);
     oassl_context *context = cli_open();
     if (!context) return 1;
     oassl_model *model = NULL;
     oassl_localizer *localizer = NULL;
     oassl_localizer_options options = OASSL_LOCALIZER_OPTIONS_INIT;
     options.n_sources = (uint32_t)sources;
+    options.identify = suppress ? OASSL_IDENTIFY_SUPPRESS : OASSL_IDENTIFY_PUBLISHED;
     options.input_width = (uint32_t)width;
     options.input_height = (uint32_t)height;
     oassl_status status = oassl_model_load(context, model_path, NULL, &model);

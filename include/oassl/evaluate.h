@@ -41,6 +41,8 @@ typedef struct oassl_evaluate_options {
     uint64_t max_samples;  /* the first so many; 0 = all */
     int32_t missing;       /* OASSL_MISSING_*: records whose media are not there */
     uint32_t image_size;   /* side of the network input of one picture; 0 = the model's */
+    int32_t identify;      /* OASSL_IDENTIFY_* */
+    int32_t reserved;
     const oassl_metric_options *metric; /* NULL = canonical */
     oassl_evaluate_fn on_sample;        /* NULL = none */
     void *user;

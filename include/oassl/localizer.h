@@ -31,6 +31,10 @@ extern "C" {
 
 typedef struct oassl_localizer oassl_localizer;
 
+/* How K sources are told apart: exactly as losses.md 7 (published); or with what resembles the source just found losing
+ * its similarity too, which keeps the second pick off the first source's rim on fine grids. */
+enum { OASSL_IDENTIFY_PUBLISHED = 0, OASSL_IDENTIFY_SUPPRESS = 1 };
+
 typedef struct oassl_localizer_options {
     uint32_t struct_size;
     uint32_t n_sources;     /* K, 1..8; 0 = 1 */
@@ -38,6 +42,7 @@ typedef struct oassl_localizer_options {
      * pictures side by side wants input_width = 2 * input_height. */
     uint32_t input_width, input_height;
     int32_t known_distance; /* 1: with K = 1 too, the map is the identification's negative distance, not S */
+    int32_t identify;       /* OASSL_IDENTIFY_* */
 } oassl_localizer_options;
 
 #define OASSL_LOCALIZER_OPTIONS_INIT {sizeof(oassl_localizer_options)}

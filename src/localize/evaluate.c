@@ -41,6 +41,7 @@ static oassl_status session_for(oai_evaluation *e, const oai_scene *scene, oai_s
     uint32_t side = (uint32_t)e->input->hearing.image.size;
     oassl_localizer_options options = OASSL_LOCALIZER_OPTIONS_INIT;
     options.n_sources = scene->n_sources;
+    options.identify = e->options->identify;
     options.input_width = scene->axis == 0 ? side * scene->n_parts : side;
     options.input_height = scene->axis == 0 ? side : side * scene->n_parts;
     oai_session_slot *slot = &e->slots[e->n_slots];

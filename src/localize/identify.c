@@ -36,6 +36,13 @@ static double distance(const oai_scene *scene, uint32_t p, const double *object)
     return sqrt(sum);
 }
 
+static double cosine(const oai_scene *scene, uint32_t p, uint32_t q) {
+    double sum = 0;
+    for (uint32_t c = 0; c < scene->n_channels; c++)
+        sum += (double)scene->visual[(size_t)c * scene->n_positions + p] * scene->visual[(size_t)c * scene->n_positions + q];
+    return sum;
+}
+
 static uint32_t first_argmax(const double *values, uint32_t n) {
     uint32_t best = 0;
     for (uint32_t i = 1; i < n; i++)
@@ -44,7 +51,7 @@ static uint32_t first_argmax(const double *values, uint32_t n) {
 }
 
 oassl_status oai_identify(const oai_host *host, const float *similarity, const float *visual, uint32_t n_channels,
-                          uint32_t n_positions, uint32_t n_sources, float *out_maps, uint32_t *out_picks) {
+                          uint32_t n_positions, uint32_t n_sources, int rule, float *out_maps, uint32_t *out_picks) {
     oai_scene scene = {similarity, visual, n_channels, n_positions};
     size_t n_work = 2 * (size_t)n_channels + n_positions;
     double *work = oai_alloc(host, n_work * sizeof *work);
@@ -67,6 +74,8 @@ oassl_status oai_identify(const oai_host *host, const float *similarity, const f
             taken[p] = true;
             rest[p] = 0;
         }
+        if (rule == OAI_IDENTIFY_SUPPRESS)
+            for (uint32_t p = 0; p < n_positions; p++) rest[p] *= 1 - fmin(1, fmax(0, cosine(&scene, p, pick)));
         out_picks[k] = pick;
     }
     oai_free(host, taken);

@@ -32,7 +32,7 @@ static uint32_t first_argmax(const float *values, size_t n) {
     return (uint32_t)best;
 }
 
-oassl_status oai_locate(const oai_host *host, const oai_features_view *features, uint32_t n_sources, int distance,
+oassl_status oai_locate(const oai_host *host, const oai_features_view *features, uint32_t n_sources, int distance, int rule,
                         float *out_maps, uint32_t *out_picks, float *out_similarity) {
     size_t n = (size_t)(features->height * features->width), channels = (size_t)features->channels;
     float *work = oai_alloc(host, (channels + 1) * n * sizeof *work);
@@ -44,7 +44,7 @@ oassl_status oai_locate(const oai_host *host, const oai_features_view *features,
         memcpy(out_maps, similarity, n * sizeof *out_maps);
         out_picks[0] = first_argmax(similarity, n);
     } else
-        status = oai_identify(host, similarity, unit, (uint32_t)channels, (uint32_t)n, n_sources, out_maps, out_picks);
+        status = oai_identify(host, similarity, unit, (uint32_t)channels, (uint32_t)n, n_sources, rule, out_maps, out_picks);
     for (uint32_t k = 0; status == OASSL_STATUS_OK && k < n_sources; k++) out_similarity[k] = similarity[out_picks[k]];
     oai_free(host, work);
     return status;

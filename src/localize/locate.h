@@ -10,9 +10,9 @@ typedef struct oai_features_view {
     int64_t channels, height, width;
 } oai_features_view;
 
-/* out_maps [K, height, width]: with K = 1 the similarity S (or -d1 when `distance`), with more the identification's
+/* `rule` is one of identify.h.  out_maps [K, height, width]: with K = 1 the similarity S (or -d1 when `distance`), with more the identification's
  * maps.  out_picks [K]: the position each source was found at; out_similarity [K]: S there. */
-oassl_status oai_locate(const oai_host *host, const oai_features_view *features, uint32_t n_sources, int distance,
+oassl_status oai_locate(const oai_host *host, const oai_features_view *features, uint32_t n_sources, int distance, int rule,
                         float *out_maps, uint32_t *out_picks, float *out_similarity);
 
 #endif

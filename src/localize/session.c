@@ -14,7 +14,7 @@ struct oai_session {
     oai_features *features;
     oai_hearing hearing;
     uint32_t n_sources;
-    int distance;
+    int distance, rule;
     int64_t width, height;           /* network input */
     int64_t channels, grid_width, grid_height;
     float *input;                    /* [3, height, width] */
@@ -47,6 +47,8 @@ static oassl_status check_options(const oassl_localizer_options *o, const oai_he
     if (o->input_width && (o->input_width < 32 || o->input_height < 32 || o->input_width > 8192 || o->input_height > 8192))
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "network input: expected sides of 32 to 8192 pixels, found %u x %u", o->input_width,
                         o->input_height);
+    if (o->identify != OASSL_IDENTIFY_PUBLISHED && o->identify != OASSL_IDENTIFY_SUPPRESS)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "identify: expected 0 or 1, found %d", o->identify);
     if (hearing->audio.rate == OASSL_AUDIO_RATE_OF_SOURCE)
         return oai_fail(OASSL_STATUS_UNSUPPORTED, "the model hears sound at its file's rate: a localizer needs one rate");
     return OASSL_STATUS_OK;
@@ -67,6 +69,7 @@ oassl_status oai_session_create(const oai_host *host, oai_features *features, co
     s->hearing = *hearing;
     s->n_sources = o.n_sources ? o.n_sources : 1;
     s->distance = o.known_distance;
+    s->rule = o.identify;
     s->width = o.input_width ? o.input_width : (uint32_t)hearing->image.size;
     s->height = o.input_height ? o.input_height : (uint32_t)hearing->image.size;
     s->channels = oai_net_channels(config);
@@ -190,7 +193,7 @@ oassl_status oai_session_run(oai_session *s, const oassl_image *picture, const o
     OAI_TRY(see(s, picture, &plan));
     OAI_TRY(hear(s, sound));
     oai_features_view view = {s->visual, s->audio, s->channels, s->grid_height, s->grid_width};
-    OAI_TRY(oai_locate(s->host, &view, s->n_sources, s->distance, s->grids, picks, similarity));
+    OAI_TRY(oai_locate(s->host, &view, s->n_sources, s->distance, s->rule, s->grids, picks, similarity));
     OAI_TRY(check_grids(s));
     OAI_TRY(reserve_maps(s, picture));
     s->found = (oassl_localization){.struct_size = sizeof s->found, .n_sources = s->n_sources, .sources = s->sources,

@@ -36,7 +36,7 @@ static void test_identify_known_answer(void **state) {
     float similarity[P], visual[C * P], maps[2 * P];
     uint32_t picks[2];
     scene(similarity, visual);
-    assert_int_equal(oai_identify(&oai_default_host, similarity, visual, C, P, 2, maps, picks), OASSL_STATUS_OK);
+    assert_int_equal(oai_identify(&oai_default_host, similarity, visual, C, P, 2, OAI_IDENTIFY_PUBLISHED, maps, picks), OASSL_STATUS_OK);
     assert_int_equal(picks[0], 1);
     assert_int_equal(picks[1], 3);
     for (int k = 0; k < 2; k++)
@@ -48,7 +48,7 @@ static void test_identify_more_sources_than_objects(void **state) {
     float similarity[P], visual[C * P], maps[8 * P];
     uint32_t picks[8];
     scene(similarity, visual);
-    assert_int_equal(oai_identify(&oai_default_host, similarity, visual, C, P, 8, maps, picks), OASSL_STATUS_OK);
+    assert_int_equal(oai_identify(&oai_default_host, similarity, visual, C, P, 8, OAI_IDENTIFY_SUPPRESS, maps, picks), OASSL_STATUS_OK);
     for (int k = 0; k < 8; k++) {
         assert_true(picks[k] < P);
         for (int p = 0; p < P; p++) assert_true(isfinite(maps[k * P + p]) && maps[k * P + p] <= 0);
