@@ -1,6 +1,6 @@
 #!/bin/sh
-# The library's main job on built-in data: duets with silent look-alikes, OA-SSL against its LVS baseline with the same
-# budget, one table, overlays.  `examples/demo.sh [FOLDER]`; called by ./dev demo after the build.
+# The library's main job on built-in data: find the playing instrument among silent look-alikes, alone and in duets; OA-SSL
+# against its LVS baseline with the same budget, one table, overlays.  `examples/demo.sh [FOLDER]`; called by ./dev demo after the build.
 set -eu
 cd "$(dirname "$0")/.."
 oassl="build/bin/oassl"
@@ -8,7 +8,7 @@ run=${1:-runs/demo}
 data=$run/data
 small="base_width=16 visual_stride=16 flip=1 schedule=cosine batch_size=32"
 trunk_steps=${OASSL_DEMO_TRUNK_STEPS:-1300}
-steps=${OASSL_DEMO_STEPS:-400}
+steps=${OASSL_DEMO_STEPS:-500}
 
 say() { printf '\n== %s\n' "$*"; }
 sets() { for option in "$@"; do printf ' --set %s' "$option"; done; }
@@ -17,12 +17,10 @@ sets() { for option in "$@"; do printf ' --set %s' "$option"; done; }
 say "making the built-in data in $data"
 "$oassl" synth --out "$data/objects" --kind objects --label-playing --clips 4000 --size 64 --seed 1
 "$oassl" synth --out "$data/solo" --kind solo --clips 1900 --size 128 --seed 2 --train 0.79 --val 0.05 --test 0.16 --text-encoder
-"$oassl" synth --out "$data/duet" --kind duet --clips 1900 --size 128 --seed 3 --train 0.79 --val 0.05 --test 0.16
+"$oassl" synth --out "$data/duet" --kind duet --clips 300 --size 128 --seed 3 --train 0 --val 0 --test 1
 "$oassl" synth --out "$data/twins" --kind twins --clips 300 --size 128 --seed 4 --train 0 --val 0 --test 1
 say "encoding captions"
-for set in solo duet; do
-    "$oassl" captions encode --captions "$data/$set/captions.jsonl" --encoder "$data/solo/text_encoder" --out "$data/$set/captions.npz"
-done
+"$oassl" captions encode --captions "$data/solo/captions.jsonl" --encoder "$data/solo/text_encoder" --out "$data/solo/captions.npz"
 
 # --- the visual trunk learns what instruments look like from single-object crops (what ImageNet does at full size)
 say "pre-training the visual trunk"
@@ -30,33 +28,25 @@ say "pre-training the visual trunk"
 "$oassl" train --task classify --data "$data/objects/manifest.jsonl" --out "$run/trunk" \
     $(sets $small image_size=64 lr=2e-3 n_steps=$trunk_steps val_every=$trunk_steps)
 
-# --- the same steps, data and learning rates for both: only the losses differ
+# --- scenes with one source; the same data, steps and learning rates for both: only the losses differ
 for method in lvs oassl; do
     case $method in
     lvs) losses="loss.lambda_oca=0 loss.lambda_ori=0" ;;
     oassl) losses="loss.lambda_oca=1 loss.lambda_ori=0.1 loss.ori_reduction=batch_mean standardize_captions=1" ;;
     esac
-    init=$run/trunk/best.safetensors
-    for set in solo duet; do
-        say "training $method on ${set}s"
-        k=1
-        [ $set = duet ] && k=2
-        # shellcheck disable=SC2046,SC2086
-        "$oassl" train --data "$data/$set/manifest.jsonl" --captions "$data/$set/captions.npz" --init "$init" \
-            --out "$run/$method-$set" \
-            $(sets $small $losses image_size=128 n_sources=$k lr=1e-3 lr_visual=0.2 n_steps=$steps val_every=$steps visual_bn=eval)
-        init=$run/$method-$set/best.safetensors
-    done
+    say "training $method"
+    # shellcheck disable=SC2046,SC2086
+    "$oassl" train --data "$data/solo/manifest.jsonl" --captions "$data/solo/captions.npz" --init "$run/trunk/best.safetensors" \
+        --out "$run/$method" \
+        $(sets $small $losses image_size=128 lr=1e-3 lr_visual=0.2 n_steps=$steps val_every=$steps visual_bn=eval)
 done
 
 say "scoring the held-out scenes"
 mkdir -p "$run/scores" "$run/overlays"
 for method in lvs oassl; do
     for set in solo duet twins; do
-        model=$run/$method-duet/best.safetensors
-        [ $set = duet ] || model=$run/$method-solo/best.safetensors
-        "$oassl" eval --model "$model" --data "$data/$set/manifest.jsonl" --split test --mismatched --quiet --json \
-            --overlays "$run/overlays/$method-$set" --n-overlays 12 >"$run/scores/$method-$set.json"
+        "$oassl" eval --model "$run/$method/best.safetensors" --data "$data/$set/manifest.jsonl" --split test --mismatched \
+            --identify suppress --quiet --json --overlays "$run/overlays/$method-$set" --n-overlays 12 >"$run/scores/$method-$set.json"
     done
 done
 
