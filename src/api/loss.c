@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
-#include "base/options.h"
 #include "api/tensor_view.h"
+#include "base/options.h"
 #include "loss/loss.h"
 #include "runtime/session.h"
 
