@@ -20,7 +20,7 @@ say "making the built-in data in $data"
 "$oassl" synth --out "$data/duet" --kind duet --clips 300 --size 128 --seed 3 --train 0 --val 0 --test 1
 "$oassl" synth --out "$data/twins" --kind twins --clips 300 --size 128 --seed 4 --train 0 --val 0 --test 1
 say "encoding captions"
-"$oassl" captions encode --captions "$data/solo/captions.jsonl" --encoder "$data/solo/text_encoder" --out "$data/solo/captions.npz"
+"$oassl" captions encode --captions "$data/solo/captions.jsonl" --encoder "$data/solo/text_encoder" --pooling mean --out "$data/solo/captions.npz"
 
 # --- the visual trunk learns what instruments look like from single-object crops (what ImageNet does at full size)
 say "pre-training the visual trunk"
