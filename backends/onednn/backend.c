@@ -57,7 +57,8 @@ static const char *isa_name(void) {
     return "baseline";
 }
 
-static oassl_status device_info(oassl_backend_instance *instance, uint32_t index, oassl_backend_device_info *out_info) {
+static oassl_status device_info(oassl_backend_instance *instance, uint32_t index,
+                                oassl_backend_device_info *out_info) {
     if (index != 0)
         return oab_onednn_fail(instance->host, OASSL_STATUS_INVALID_ARGUMENT, "oneDNN backend: no device %u, only 0",
                                index);
@@ -146,7 +147,8 @@ static void free_lowering(oab_lower *l) {
 static oassl_status check_param(const oab_lower *l) {
     for (uint32_t v = 0; v < l->graph->n_values; v++)
         if (l->graph->values[v].kind == OASSL_VALUE_PARAM && !l->params[v])
-            return oab_onednn_fail(l->host, OASSL_STATUS_INVALID_ARGUMENT, "oneDNN backend: parameter \"%s\" has no data",
+            return oab_onednn_fail(l->host, OASSL_STATUS_INVALID_ARGUMENT,
+                                   "oneDNN backend: parameter \"%s\" has no data",
                                    l->graph->names ? l->graph->names + l->graph->values[v].name : "");
     return OASSL_STATUS_OK;
 }
@@ -166,15 +168,17 @@ static oassl_status node_supported(oassl_backend_instance *instance, const oassl
     const char *name = graph->names ? graph->names + node->name : "";
     if (options && options->precision != OASSL_PRECISION_F32)
         return oab_onednn_fail(instance->host, OASSL_STATUS_UNSUPPORTED,
-                               "oneDNN backend: node %u \"%s\": only f32 precision so far, not bf16 or int8", index, name);
+                               "oneDNN backend: node %u \"%s\": only f32 precision so far, not bf16 or int8", index,
+                               name);
     for (uint32_t k = 0; k < node->n_inputs + node->n_outputs; k++) {
         const uint32_t v =
             k < node->n_inputs ? graph->operands[node->first_input + k] : node->first_output + k - node->n_inputs;
         const int32_t dtype = graph->values[v].dtype;
         if (dtype != OASSL_DTYPE_F32 && dtype != OASSL_DTYPE_I32)
-            return oab_onednn_fail(instance->host, OASSL_STATUS_UNSUPPORTED,
-                                   "oneDNN backend: node %u \"%s\" has a tensor of dtype %d; only f32 and i32 are supported",
-                                   index, name, dtype);
+            return oab_onednn_fail(
+                instance->host, OASSL_STATUS_UNSUPPORTED,
+                "oneDNN backend: node %u \"%s\" has a tensor of dtype %d; only f32 and i32 are supported", index, name,
+                dtype);
     }
     if (!oab_onednn_knows(node->op))
         return oab_onednn_fail(instance->host, OASSL_STATUS_UNSUPPORTED,
@@ -199,7 +203,7 @@ static oassl_status plan_create(oassl_backend_instance *instance, const oassl_gr
     oab_environment saved;
     oab_onednn_enter(plan->n_threads, &saved);
     const oassl_status status = compile(&l, params, n_params);
-    oab_onednn_leave(plan->n_threads, &saved);
+    oab_onednn_leave(&saved);
     free_lowering(&l);
     if (status != OASSL_STATUS_OK) {
         plan_destroy(plan);

@@ -1,8 +1,8 @@
 /* The one file that knows which major version of oneDNN is underneath.
  *
- * oneDNN 2 describes memory by value and makes a primitive descriptor from an operation descriptor; oneDNN 3 has opaque
- * memory descriptors and no operation descriptors.  Here both look like 3, with padding_l == padding_r, f32 only, and
- * memory descriptors that are released with oab_md_destroy(). */
+ * oneDNN 2 describes memory by value and makes a primitive descriptor from an operation descriptor; oneDNN 3 has
+ * opaque memory descriptors and no operation descriptors.  Here both look like 3, with padding_l == padding_r, f32
+ * only, and memory descriptors that are released with oab_md_destroy(). */
 #ifndef OAB_ONEDNN_COMPAT_H
 #define OAB_ONEDNN_COMPAT_H
 
@@ -94,8 +94,8 @@ static inline dnnl_status_t oab_pd_norm_forward(dnnl_primitive_desc_t *pd, dnnl_
 static inline dnnl_status_t oab_pd_norm_grad(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *md,
                                              float eps, unsigned flags, dnnl_primitive_desc_t hint,
                                              const_dnnl_primitive_attr_t attr) {
-    return dnnl_batch_normalization_backward_primitive_desc_create(pd, engine, dnnl_backward, *md, *md, *md, eps, flags,
-                                                                   hint, attr);
+    return dnnl_batch_normalization_backward_primitive_desc_create(pd, engine, dnnl_backward, *md, *md, *md, eps,
+                                                                   flags, hint, attr);
 }
 
 #else /* oneDNN 2.x */
@@ -123,9 +123,8 @@ static inline dnnl_status_t oab_pd_conv_forward(dnnl_primitive_desc_t *pd, dnnl_
                                                 const oab_md *dst, const oab_conv_geometry *g,
                                                 const_dnnl_primitive_attr_t attr) {
     dnnl_convolution_desc_t op;
-    dnnl_status_t status =
-        dnnl_dilated_convolution_forward_desc_init(&op, prop, dnnl_convolution_direct, src, weight, bias, dst,
-                                                   g->stride, g->dilation, g->pad, g->pad);
+    dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
+        &op, prop, dnnl_convolution_direct, src, weight, bias, dst, g->stride, g->dilation, g->pad, g->pad);
     return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, NULL) : status;
 }
 static inline dnnl_status_t oab_pd_conv_grad_input(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
@@ -133,9 +132,8 @@ static inline dnnl_status_t oab_pd_conv_grad_input(dnnl_primitive_desc_t *pd, dn
                                                    const oab_md *diff_dst, const oab_conv_geometry *g,
                                                    dnnl_primitive_desc_t hint, const_dnnl_primitive_attr_t attr) {
     dnnl_convolution_desc_t op;
-    dnnl_status_t status =
-        dnnl_dilated_convolution_backward_data_desc_init(&op, dnnl_convolution_direct, diff_src, weight, diff_dst,
-                                                         g->stride, g->dilation, g->pad, g->pad);
+    dnnl_status_t status = dnnl_dilated_convolution_backward_data_desc_init(
+        &op, dnnl_convolution_direct, diff_src, weight, diff_dst, g->stride, g->dilation, g->pad, g->pad);
     return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, hint) : status;
 }
 static inline dnnl_status_t oab_pd_conv_grad_weight(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *src,
@@ -143,9 +141,8 @@ static inline dnnl_status_t oab_pd_conv_grad_weight(dnnl_primitive_desc_t *pd, d
                                                     const oab_conv_geometry *g, dnnl_primitive_desc_t hint,
                                                     const_dnnl_primitive_attr_t attr) {
     dnnl_convolution_desc_t op;
-    dnnl_status_t status =
-        dnnl_dilated_convolution_backward_weights_desc_init(&op, dnnl_convolution_direct, src, diff_weight, NULL,
-                                                            diff_dst, g->stride, g->dilation, g->pad, g->pad);
+    dnnl_status_t status = dnnl_dilated_convolution_backward_weights_desc_init(
+        &op, dnnl_convolution_direct, src, diff_weight, NULL, diff_dst, g->stride, g->dilation, g->pad, g->pad);
     return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, hint) : status;
 }
 static inline dnnl_status_t oab_pd_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *src,

@@ -98,16 +98,17 @@ oassl_status oab_onednn_lower_conv(oab_lower *l) {
     conv c = {0};
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
-    oassl_status result =
-        describe(l, oab_onednn_operand(l, l->current, 0), oab_onednn_operand(l, l->current, 1), node->first_output, &c);
+    oassl_status result = describe(l, oab_onednn_operand(l, l->current, 0), oab_onednn_operand(l, l->current, 1),
+                                   node->first_output, &c);
     if (result == OASSL_STATUS_OK) {
         dnnl_status_t status = fused_attr(&l->fusions[l->current], &attr);
         /* Told so, oneDNN chooses layouts that the gradients like too. */
         const int training = l->values[oab_onednn_operand(l, l->current, 0)].in_gradient ||
                              l->values[oab_onednn_operand(l, l->current, 1)].in_gradient;
         if (status == dnnl_success)
-            status = oab_pd_conv_forward(&pd, l->engine, training ? dnnl_forward_training : dnnl_forward_inference, &c.any_src, &c.any_weight,
-                                         node->n_inputs > 2 ? &c.bias_md : NULL, &c.any_dst, &c.geometry, attr);
+            status = oab_pd_conv_forward(&pd, l->engine, training ? dnnl_forward_training : dnnl_forward_inference,
+                                         &c.any_src, &c.any_weight, node->n_inputs > 2 ? &c.bias_md : NULL, &c.any_dst,
+                                         &c.geometry, attr);
         result = status == dnnl_success ? emit_forward(l, &c, pd) : oab_onednn_dnnl_error(l, status, "convolution");
     }
     if (pd) dnnl_primitive_desc_destroy(pd);
@@ -122,8 +123,7 @@ static oassl_status emit_grad_input(oab_lower *l, const conv *c, dnnl_primitive_
     oassl_status status = oab_onednn_layout_of(l, pd, dnnl_query_diff_src_md, 4, c->src, &diff_src);
     if (status == OASSL_STATUS_OK)
         status = oab_onednn_layout_of(l, pd, dnnl_query_weights_md, c->weight_rank, c->weight, &weight);
-    if (status == OASSL_STATUS_OK)
-        status = oab_onednn_layout_of(l, pd, dnnl_query_diff_dst_md, 4, c->dst, &diff_dst);
+    if (status == OASSL_STATUS_OK) status = oab_onednn_layout_of(l, pd, dnnl_query_diff_dst_md, 4, c->dst, &diff_dst);
     if (status == OASSL_STATUS_OK)
         status = oab_onednn_form(l, oab_onednn_operand(l, l->current, 0), weight, &weight_buffer);
     if (status == OASSL_STATUS_OK) status = oab_onednn_form(l, oab_onednn_operand(l, l->current, 1), diff_dst, &dy);
@@ -145,8 +145,7 @@ static oassl_status emit_grad_weight(oab_lower *l, const conv *c, dnnl_primitive
     oassl_status status = oab_onednn_layout_of(l, pd, dnnl_query_src_md, 4, c->src, &src);
     if (status == OASSL_STATUS_OK)
         status = oab_onednn_layout_of(l, pd, dnnl_query_diff_weights_md, c->weight_rank, c->weight, &diff_weight);
-    if (status == OASSL_STATUS_OK)
-        status = oab_onednn_layout_of(l, pd, dnnl_query_diff_dst_md, 4, c->dst, &diff_dst);
+    if (status == OASSL_STATUS_OK) status = oab_onednn_layout_of(l, pd, dnnl_query_diff_dst_md, 4, c->dst, &diff_dst);
     if (status == OASSL_STATUS_OK) status = oab_onednn_form(l, oab_onednn_operand(l, l->current, 0), src, &x);
     if (status == OASSL_STATUS_OK) status = oab_onednn_form(l, oab_onednn_operand(l, l->current, 1), diff_dst, &dy);
     if (status == OASSL_STATUS_OK)

@@ -89,7 +89,8 @@ static oassl_status emit(oab_lower *l, const operand *a, const operand *b, const
     OAB_TRY(layout_for(l, c, rank, &dst));
     if (node->n_inputs > 2) {
         operand row = {.dims = {0}};
-        for (int32_t k = 0; k < rank; k++) row.dims[k] = k == rank - 1 ? c->dims[k] : 1, row.strides[k] = c->dims[rank - 1];
+        for (int32_t k = 0; k < rank; k++)
+            row.dims[k] = k == rank - 1 ? c->dims[k] : 1, row.strides[k] = c->dims[rank - 1];
         row.strides[rank - 1] = 1;
         OAB_TRY(layout_for(l, &row, rank, &bias));
         OAB_TRY(oab_onednn_plain(l, oab_onednn_operand(l, l->current, 2), &bias_buffer));
@@ -130,7 +131,7 @@ oassl_status oab_onednn_lower_matmul(oab_lower *l) {
     const oassl_graph_node *node = &l->graph->nodes[l->current];
     const oassl_graph_value *values = l->graph->values;
     const oassl_graph_value *out = &values[node->first_output];
-    operand a = {{0}}, b = {{0}}, c = {{0}};
+    operand a = {.dims = {0}}, b = {.dims = {0}}, c = {.dims = {0}};
     int32_t rank = out->rank < 2 ? 2 : out->rank;
     describe(&values[oab_onednn_operand(l, l->current, 0)], rank, node->attrs.i[0], &a);
     describe(&values[oab_onednn_operand(l, l->current, 1)], rank, node->attrs.i[1], &b);

@@ -1,7 +1,7 @@
 /* Batch normalisation in the layout of its input, with the RELU after it where pattern.c found one.
  *
- * oneDNN speaks of the biased variance where the graph has 1/sqrt(var + eps) and the unbiased running one; two kernels of
- * a few channels' worth of work translate. */
+ * oneDNN speaks of the biased variance where the graph has 1/sqrt(var + eps) and the unbiased running one; two kernels
+ * of a few channels' worth of work translate. */
 #include "internal.h"
 
 typedef struct norm {
@@ -33,24 +33,22 @@ static oassl_status channel_result(oab_lower *l, const norm *n, uint32_t k, uint
     return oab_onednn_buffer(l, channel_bytes(n), out_buffer);
 }
 
-static uint32_t optional_result(const oab_lower *l, uint32_t k, oassl_status *status, oab_lower *writable) {
+static oassl_status optional_result(oab_lower *l, uint32_t k, uint32_t *out_buffer) {
     const uint32_t v = l->graph->nodes[l->current].first_output + k;
-    uint32_t buffer = OAB_NONE;
-    if (l->values[v].uses && *status == OASSL_STATUS_OK) *status = oab_onednn_plain_result(writable, v, &buffer);
-    return buffer;
+    *out_buffer = OAB_NONE;
+    return l->values[v].uses ? oab_onednn_plain_result(l, v, out_buffer) : OASSL_STATUS_OK;
 }
 
 /* mean, var, running statistics -> rstd, new running statistics */
 static oassl_status emit_statistics(oab_lower *l, uint32_t mean, uint32_t var) {
     oab_node *node;
-    uint32_t old_mean, old_var;
+    uint32_t old_mean, old_var, rstd, new_mean, new_var;
     OAB_TRY(oab_onednn_make_node(l, l->current, &node));
     OAB_TRY(oab_onednn_plain(l, oab_onednn_operand(l, l->current, 3), &old_mean));
     OAB_TRY(oab_onednn_plain(l, oab_onednn_operand(l, l->current, 4), &old_var));
-    oassl_status status = OASSL_STATUS_OK;
-    const uint32_t rstd = optional_result(l, 2, &status, l), new_mean = optional_result(l, 3, &status, l),
-                   new_var = optional_result(l, 4, &status, l);
-    OAB_TRY(status);
+    OAB_TRY(optional_result(l, 2, &rstd));
+    OAB_TRY(optional_result(l, 3, &new_mean));
+    OAB_TRY(optional_result(l, 4, &new_var));
     const uint32_t args[] = {rstd, new_mean, new_var, mean, var, old_mean, old_var};
     return oab_onednn_emit_kernel(l, oab_onednn_norm_statistics, node, args, 7, 3, OAB_NONE, 0);
 }
@@ -72,12 +70,9 @@ static oassl_status emit_forward(oab_lower *l, norm *n, dnnl_primitive_desc_t pd
         dnnl_primitive_desc_destroy(pd);
         return status;
     }
-    const oab_arg written[] = {{DNNL_ARG_DST, y, n->data},
-                               {DNNL_ARG_WORKSPACE, fusion->workspace, workspace},
-                               {DNNL_ARG_MEAN, mean, n->channels},
-                               {DNNL_ARG_VARIANCE, var, n->channels},
-                               {DNNL_ARG_SRC, n->x, n->data},
-                               {DNNL_ARG_SCALE, gamma, n->channels},
+    const oab_arg written[] = {{DNNL_ARG_DST, y, n->data},         {DNNL_ARG_WORKSPACE, fusion->workspace, workspace},
+                               {DNNL_ARG_MEAN, mean, n->channels}, {DNNL_ARG_VARIANCE, var, n->channels},
+                               {DNNL_ARG_SRC, n->x, n->data},      {DNNL_ARG_SCALE, gamma, n->channels},
                                {DNNL_ARG_SHIFT, beta, n->channels}};
     return oab_onednn_emit_primitive(l, pd, written, 7, statistics_written ? 4 : 2);
 }
@@ -115,7 +110,8 @@ static oassl_status variance_of(oab_lower *l, const norm *n, uint32_t rstd_value
     node->count = n->channels->dims[0];
     OAB_TRY(oab_onednn_plain(l, rstd_value, &rstd));
     OAB_TRY(oab_onednn_buffer(l, channel_bytes(n), out_buffer));
-    return oab_onednn_emit_kernel(l, oab_onednn_norm_variance, node, (uint32_t[]){*out_buffer, rstd}, 2, 1, OAB_NONE, 0);
+    return oab_onednn_emit_kernel(l, oab_onednn_norm_variance, node, (uint32_t[]){*out_buffer, rstd}, 2, 1, OAB_NONE,
+                                  0);
 }
 
 static oassl_status emit_grad(oab_lower *l, const norm *n, float eps, uint32_t mean, uint32_t var) {

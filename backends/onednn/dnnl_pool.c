@@ -33,8 +33,8 @@ static oassl_status forward_descriptor(oab_lower *l, dnnl_prop_kind_t prop, pool
     oab_md any;
     dnnl_status_t status = oab_md_any(&any, 4, p->dst);
     if (status == dnnl_success)
-        status = oab_pd_pool_forward(&p->forward, l->engine, prop, p->algorithm, &p->src_layout->md, &any, &p->geometry,
-                                     l->attr);
+        status = oab_pd_pool_forward(&p->forward, l->engine, prop, p->algorithm, &p->src_layout->md, &any,
+                                     &p->geometry, l->attr);
     oab_md_destroy(&any);
     if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "pooling");
     OAB_TRY(oab_onednn_layout_of(l, p->forward, dnnl_query_dst_md, 4, p->dst, &p->dst_layout));
@@ -110,8 +110,7 @@ static oassl_status lower_grad(oab_lower *l, pool *p, uint32_t dy_value, uint32_
     const dnnl_status_t status = oab_pd_pool_grad(&pd, l->engine, p->algorithm, &p->src_layout->md, &p->dst_layout->md,
                                                   &p->geometry, p->forward, l->attr);
     if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "pooling's gradient");
-    const oassl_status made =
-        oab_onednn_form_result(l, l->graph->nodes[l->current].first_output, p->src_layout, &dx);
+    const oassl_status made = oab_onednn_form_result(l, l->graph->nodes[l->current].first_output, p->src_layout, &dx);
     if (made != OASSL_STATUS_OK) {
         dnnl_primitive_desc_destroy(pd);
         return made;

@@ -19,14 +19,14 @@ typedef struct bound_memory { /* oneDNN argument whose address the caller may ch
 struct oassl_backend_exec {
     const oassl_backend_plan *plan;
     void *arena;
-    void **addresses;         /* [n_buffers] */
+    void **addresses; /* [n_buffers] */
     dnnl_stream_t stream;
-    dnnl_exec_arg_t *args;    /* of all primitives, one after the other; memories owned */
-    uint32_t *first_arg;      /* [n_steps + 1] */
+    dnnl_exec_arg_t *args; /* of all primitives, one after the other; memories owned */
+    uint32_t *first_arg;   /* [n_steps + 1] */
     bound_memory *rebind;
     uint32_t n_rebind;
-    int32_t rebound;          /* an address changed since the last run */
-    float **pointers;         /* arguments of the kernel that runs */
+    int32_t rebound;  /* an address changed since the last run */
+    float **pointers; /* arguments of the kernel that runs */
 };
 
 /* ---- threads and denormals ----------------------------------------------------------------------------------- */
@@ -47,8 +47,7 @@ void oab_onednn_enter(uint32_t n_threads, oab_environment *saved) {
 #endif
 }
 
-void oab_onednn_leave(uint32_t n_threads, const oab_environment *saved) {
-    (void)n_threads;
+void oab_onednn_leave(const oab_environment *saved) {
 #ifdef __SSE__
 #pragma omp parallel
     _mm_setcsr(host_float_mode);
@@ -81,7 +80,8 @@ static oassl_status make_arena(oassl_backend_exec *exec) {
     const int large = plan->arena_bytes >= 4 * (uint64_t)HUGE_PAGE;
     exec->arena = host->alloc(host->user, plan->arena_bytes, large ? HUGE_PAGE : OAB_ALIGNMENT);
     if (!exec->arena)
-        return oab_onednn_fail(host, OASSL_STATUS_OUT_OF_MEMORY, "oneDNN backend: no memory for a workspace of %llu MiB",
+        return oab_onednn_fail(host, OASSL_STATUS_OUT_OF_MEMORY,
+                               "oneDNN backend: no memory for a workspace of %llu MiB",
                                (unsigned long long)(plan->arena_bytes >> 20));
     /* Best effort: fewer page faults and TLB misses on workspaces of gigabytes. */
     if (large) madvise(exec->arena, plan->arena_bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
@@ -105,8 +105,7 @@ static oassl_status add_arg(oassl_backend_exec *exec, uint32_t at, int32_t id, c
         arg->memory = NULL;
         return oab_onednn_fail(plan->instance->host, OASSL_STATUS_OUT_OF_MEMORY, "oneDNN cannot make a memory object");
     }
-    if (plan->buffers[buffer].home == OAB_BOUND)
-        exec->rebind[exec->n_rebind++] = (bound_memory){arg->memory, buffer};
+    if (plan->buffers[buffer].home == OAB_BOUND) exec->rebind[exec->n_rebind++] = (bound_memory){arg->memory, buffer};
     return OASSL_STATUS_OK;
 }
 
@@ -196,8 +195,8 @@ static oassl_status run_step(oassl_backend_exec *exec, uint32_t s) {
         const dnnl_status_t status = dnnl_primitive_execute(step->primitive, exec->stream,
                                                             (int)(exec->first_arg[s + 1] - first), exec->args + first);
         if (status == dnnl_success) return OASSL_STATUS_OK;
-        return oab_onednn_fail(plan->instance->host, OASSL_STATUS_INTERNAL, "oneDNN failed in step %u with status %d", s,
-                               (int)status);
+        return oab_onednn_fail(plan->instance->host, OASSL_STATUS_INTERNAL, "oneDNN failed in step %u with status %d",
+                               s, (int)status);
     }
     for (uint32_t k = 0; k < step->n_args; k++)
         exec->pointers[k] = step->args[k] == OAB_NONE ? NULL : exec->addresses[step->args[k]];
@@ -209,19 +208,14 @@ static oassl_status run_step(oassl_backend_exec *exec, uint32_t s) {
     return step->kernel(&call);
 }
 
-#ifdef OAB_PROFILE
-#include "profile.h"
-#else
-#define OAB_PROFILE_STEP(exec, s)
-#endif
-
 oassl_status oab_onednn_exec_run(oassl_backend_exec *exec) {
     const oassl_backend_plan *plan = exec->plan;
     const oassl_backend_host *host = plan->instance->host;
     if (plan->n_threads > 1 && (long)getpid() != plan->instance->process)
-        return oab_onednn_fail(host, OASSL_STATUS_UNSUPPORTED,
-                               "oneDNN backend: worker threads do not survive fork(); open a context after the fork, or "
-                               "use one thread");
+        return oab_onednn_fail(
+            host, OASSL_STATUS_UNSUPPORTED,
+            "oneDNN backend: worker threads do not survive fork(); open a context after the fork, or "
+            "use one thread");
     OAB_TRY(bring_addresses(exec));
     oab_environment saved;
     oab_onednn_enter(plan->n_threads, &saved);
@@ -230,10 +224,9 @@ oassl_status oab_onednn_exec_run(oassl_backend_exec *exec) {
         status = host->cancelled && host->cancelled(host->user)
                      ? oab_onednn_fail(host, OASSL_STATUS_CANCELLED, "the run was cancelled")
                      : run_step(exec, s);
-        OAB_PROFILE_STEP(exec, s);
     }
     if (dnnl_stream_wait(exec->stream) != dnnl_success && status == OASSL_STATUS_OK)
         status = oab_onednn_fail(host, OASSL_STATUS_INTERNAL, "oneDNN: waiting for the stream failed");
-    oab_onednn_leave(plan->n_threads, &saved);
+    oab_onednn_leave(&saved);
     return status;
 }

@@ -107,7 +107,8 @@ oassl_status oab_onednn_layout_of(oab_lower *l, dnnl_primitive_desc_t pd, dnnl_q
     return OASSL_STATUS_OK;
 }
 
-static oassl_status is_plain(oab_lower *l, const oab_layout *layout, int *out_plain, const oab_layout **out_row_major) {
+static oassl_status is_plain(oab_lower *l, const oab_layout *layout, int *out_plain,
+                             const oab_layout **out_row_major) {
     OAB_TRY(oab_onednn_plain_layout(l, layout->rank, layout->dims, out_row_major));
     *out_plain = oab_md_equal(&layout->md, &(*out_row_major)->md);
     return OASSL_STATUS_OK;
@@ -125,8 +126,8 @@ static oassl_status new_step(oab_lower *l, const uint32_t *args, uint32_t n_args
     if (!kept) return OASSL_STATUS_OUT_OF_MEMORY;
     memcpy(kept, args, n_args * sizeof *kept);
     oab_step *step = &plan->steps[plan->n_steps++];
-    *step = (oab_step){
-        .n_args = n_args, .n_written = n_written, .args = kept, .scratch = scratch, .in_place = OAB_NONE};
+    *step =
+        (oab_step){.n_args = n_args, .n_written = n_written, .args = kept, .scratch = scratch, .in_place = OAB_NONE};
     *out_step = step;
     return OASSL_STATUS_OK;
 }
@@ -275,7 +276,8 @@ oassl_status oab_onednn_prepack_from(oab_lower *l, uint32_t value, const oab_lay
 
 oassl_status oab_onednn_plain_result(oab_lower *l, uint32_t value, uint32_t *out_buffer) {
     const oassl_graph_value *v = &l->graph->values[value];
-    /* A fused step may run before the node whose result it makes; the caller's memory must not be touched that early. */
+    /* A fused step may run before the node whose result it makes; the caller's memory must not be touched that early.
+     */
     const int made_now = v->kind != OASSL_VALUE_RESULT || v->producer <= l->current;
     if (l->values[value].is_output && l->plan->bound[value] == OAB_NONE && made_now)
         OAB_TRY(bound_buffer(l, value, out_buffer));
@@ -321,8 +323,8 @@ oassl_status oab_onednn_plain(oab_lower *l, uint32_t value, uint32_t *out_buffer
         OAB_TRY(oab_onednn_plain_result(l, value, &buffer));
         OAB_TRY(reorder(l, place->forms[0].buffer, from, buffer, to));
     } else if (place->plain == OAB_NONE) {
-        return oab_onednn_fail(l->host, OASSL_STATUS_INTERNAL, "oneDNN backend: node %u reads value %u before it is made",
-                               l->current, value);
+        return oab_onednn_fail(l->host, OASSL_STATUS_INTERNAL,
+                               "oneDNN backend: node %u reads value %u before it is made", l->current, value);
     }
     *out_buffer = place->plain;
     return OASSL_STATUS_OK;

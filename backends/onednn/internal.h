@@ -1,8 +1,8 @@
 /* Shared by the files of the oneDNN backend.
  *
- * plan_create lowers the graph (lower.c, dnnl_*.c, table.c) to a list of steps over buffers; memory.c places the buffers
- * in one arena; exec.c runs the steps.  A step is either a oneDNN primitive or a kernel of our own (native_*.c), used for
- * what oneDNN does not do or does badly. */
+ * plan_create lowers the graph (lower.c, dnnl_*.c, table.c) to a list of steps over buffers; memory.c places the
+ * buffers in one arena; exec.c runs the steps.  A step is either a oneDNN primitive or a kernel of our own
+ * (native_*.c), used for what oneDNN does not do or does badly. */
 #ifndef OAB_ONEDNN_INTERNAL_H
 #define OAB_ONEDNN_INTERNAL_H
 
@@ -116,7 +116,7 @@ typedef struct oab_value {
     } forms[OAB_FORMS];
     uint32_t uses; /* by nodes and as an output of the graph */
     uint8_t is_output;
-    uint8_t in_gradient;   /* read by a gradient of CONV2D too */
+    uint8_t in_gradient; /* read by a gradient of CONV2D too */
 } oab_value;
 
 typedef struct oab_fusion { /* what pattern.c found out about a node */
@@ -229,7 +229,6 @@ OAB_KERNEL(sinkhorn);
 OAB_KERNEL(sinkhorn_grad);
 OAB_KERNEL(norm_statistics);
 OAB_KERNEL(norm_variance);
-OAB_KERNEL(norm_zero);
 uint64_t oab_onednn_sinkhorn_scratch(const oassl_backend_plan *plan, const oassl_graph_value *s);
 oassl_status oab_onednn_sinkhorn_extra(oab_lower *l, uint32_t node, const void **out_extra);
 
@@ -245,6 +244,6 @@ typedef struct oab_environment {
     int32_t threads;
 } oab_environment;
 void oab_onednn_enter(uint32_t n_threads, oab_environment *saved); /* thread count, denormals flushed */
-void oab_onednn_leave(uint32_t n_threads, const oab_environment *saved);
+void oab_onednn_leave(const oab_environment *saved);
 
 #endif

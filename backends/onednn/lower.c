@@ -80,7 +80,8 @@ static oassl_status lower_elementwise(oab_lower *l, oab_kernel kernel) {
         const uint32_t v = oab_onednn_operand(l, l->current, k);
         OAB_TRY(layout ? oab_onednn_form(l, v, layout, &args[1 + k]) : oab_onednn_plain(l, v, &args[1 + k]));
     }
-    OAB_TRY(layout ? oab_onednn_form_result(l, result, layout, &args[0]) : oab_onednn_plain_result(l, result, &args[0]));
+    OAB_TRY(layout ? oab_onednn_form_result(l, result, layout, &args[0])
+                   : oab_onednn_plain_result(l, result, &args[0]));
     if (layout) flatten(node, oab_md_bytes(&layout->md));
     uint32_t in_place = 1; /* operand 0, or 1 where 0 is broadcast */
     if (node->n_inputs == 2 && oab_onednn_count(&node->in[0]) != oab_onednn_count(&node->out[0])) in_place = 2;
@@ -113,13 +114,19 @@ static oassl_status lower_stop_gradient(oab_lower *l) {
     return OASSL_STATUS_OK;
 }
 
-static oassl_status lower_transpose(oab_lower *l) { return oab_onednn_native(l, oab_onednn_transpose, OAB_NONE, 0, NULL); }
+static oassl_status lower_transpose(oab_lower *l) {
+    return oab_onednn_native(l, oab_onednn_transpose, OAB_NONE, 0, NULL);
+}
 static oassl_status lower_concat(oab_lower *l) { return oab_onednn_native(l, oab_onednn_concat, OAB_NONE, 0, NULL); }
 static oassl_status lower_slice(oab_lower *l) { return oab_onednn_native(l, oab_onednn_slice, OAB_NONE, 0, NULL); }
 static oassl_status lower_pad(oab_lower *l) { return oab_onednn_native(l, oab_onednn_pad, OAB_NONE, 0, NULL); }
-static oassl_status lower_broadcast(oab_lower *l) { return oab_onednn_native(l, oab_onednn_broadcast, OAB_NONE, 0, NULL); }
+static oassl_status lower_broadcast(oab_lower *l) {
+    return oab_onednn_native(l, oab_onednn_broadcast, OAB_NONE, 0, NULL);
+}
 static oassl_status lower_gather(oab_lower *l) { return oab_onednn_native(l, oab_onednn_gather, OAB_NONE, 0, NULL); }
-static oassl_status lower_scatter(oab_lower *l) { return oab_onednn_native(l, oab_onednn_scatter_add, OAB_NONE, 0, NULL); }
+static oassl_status lower_scatter(oab_lower *l) {
+    return oab_onednn_native(l, oab_onednn_scatter_add, OAB_NONE, 0, NULL);
+}
 
 /* ---- the rest ------------------------------------------------------------------------------------------------ */
 
@@ -128,14 +135,21 @@ static oassl_status lower_reduce_max_grad(oab_lower *l) {
     return oab_onednn_native(l, oab_onednn_reduce_max_grad, OAB_NONE, 0, NULL);
 }
 static oassl_status lower_softmax(oab_lower *l) { return oab_onednn_native(l, oab_onednn_softmax, 0, 0, NULL); }
-static oassl_status lower_softmax_grad(oab_lower *l) { return oab_onednn_native(l, oab_onednn_softmax_grad, 1, 0, NULL); }
-static oassl_status lower_layer_norm(oab_lower *l) { return oab_onednn_native(l, oab_onednn_layer_norm, OAB_NONE, 0, NULL); }
+static oassl_status lower_softmax_grad(oab_lower *l) {
+    return oab_onednn_native(l, oab_onednn_softmax_grad, 1, 0, NULL);
+}
+static oassl_status lower_layer_norm(oab_lower *l) {
+    return oab_onednn_native(l, oab_onednn_layer_norm, OAB_NONE, 0, NULL);
+}
 static oassl_status lower_layer_norm_grad(oab_lower *l) {
     const oassl_graph_value *gamma = &l->graph->values[oab_onednn_operand(l, l->current, 1)];
     return oab_onednn_native(l, oab_onednn_layer_norm_grad, OAB_NONE,
-                             2 * (uint64_t)l->plan->n_threads * (uint64_t)oab_onednn_count(gamma) * sizeof(double), NULL);
+                             2 * (uint64_t)l->plan->n_threads * (uint64_t)oab_onednn_count(gamma) * sizeof(double),
+                             NULL);
 }
-static oassl_status lower_count(oab_lower *l) { return oab_onednn_native(l, oab_onednn_count_non_finite, OAB_NONE, 0, NULL); }
+static oassl_status lower_count(oab_lower *l) {
+    return oab_onednn_native(l, oab_onednn_count_non_finite, OAB_NONE, 0, NULL);
+}
 static oassl_status lower_adam(oab_lower *l) { return oab_onednn_native(l, oab_onednn_adam, OAB_NONE, 0, NULL); }
 
 static oassl_status lower_sinkhorn_with(oab_lower *l, oab_kernel kernel) {

@@ -1,6 +1,6 @@
-/* Places the arena buffers: a buffer occupies memory from the first step that touches it to the last, and buffers whose
- * lives do not meet share memory.  Largest first, each into the smallest gap that fits, is within a few per cent of the
- * lower bound on training graphs of convolutional networks. */
+/* Places the arena buffers: a buffer occupies memory from the first step that touches it to the last, and buffers
+ * whose lives do not meet share memory.  Largest first, each into the smallest gap that fits, is within a few per cent
+ * of the lower bound on training graphs of convolutional networks. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +28,8 @@ static void find_lives(oassl_backend_plan *plan) {
 static void share_in_place(oassl_backend_plan *plan) {
     for (uint32_t s = 0; s < plan->n_steps; s++) {
         const oab_step *step = &plan->steps[s];
-        if (step->in_place == OAB_NONE || step->args[0] == OAB_NONE || step->args[step->in_place] == OAB_NONE) continue;
+        if (step->in_place == OAB_NONE || step->args[0] == OAB_NONE || step->args[step->in_place] == OAB_NONE)
+            continue;
         oab_buffer *to = &plan->buffers[step->args[0]];
         const oab_buffer *from = &plan->buffers[step->args[step->in_place]];
         if (to->home != OAB_ARENA || from->home != OAB_ARENA || to == from) continue;
@@ -91,6 +92,7 @@ oassl_status oab_onednn_place(oassl_backend_plan *plan) {
         if (stop > plan->arena_bytes) plan->arena_bytes = stop;
     }
     oab_onednn_free(host, order);
-    for (uint32_t k = 0; k < plan->n_buffers; k++) plan->buffers[k].offset = plan->buffers[plan->buffers[k].root].offset;
+    for (uint32_t k = 0; k < plan->n_buffers; k++)
+        plan->buffers[k].offset = plan->buffers[plan->buffers[k].root].offset;
     return OASSL_STATUS_OK;
 }

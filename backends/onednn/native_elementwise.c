@@ -107,7 +107,9 @@ OAB_CLONES static void quick_gelu_grad(float *dx, const float *x, const float *d
 
 OAB_KERNEL(unary_grad) {
     const uint32_t op = call->node->op;
-    const unary_grad_fn run = op == OASSL_OP_RELU_GRAD ? relu_grad : op == OASSL_OP_GELU_GRAD ? gelu_grad : quick_gelu_grad;
+    const unary_grad_fn run = op == OASSL_OP_RELU_GRAD   ? relu_grad
+                              : op == OASSL_OP_GELU_GRAD ? gelu_grad
+                                                         : quick_gelu_grad;
     const float *x = call->in[0], *dy = call->in[1];
     float *dx = call->out[0];
     const int64_t count = call->node->count;

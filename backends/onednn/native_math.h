@@ -1,6 +1,6 @@
-/* Single-precision functions that compilers can vectorise: no branches, no tables, no calls.  Errors are below 3 units in
- * the last place except where noted; infinities and NaN go the usual ways.  The polynomials are least-maximum fits of our
- * own on the reduced ranges. */
+/* Single-precision functions that compilers can vectorise: no branches, no tables, no calls.  Errors are below 3 units
+ * in the last place except where noted; infinities and NaN go the usual ways.  The polynomials are least-maximum fits
+ * of our own on the reduced ranges. */
 #ifndef OAB_ONEDNN_NATIVE_MATH_H
 #define OAB_ONEDNN_NATIVE_MATH_H
 

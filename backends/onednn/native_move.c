@@ -168,7 +168,8 @@ OAB_KERNEL(broadcast) {
     for (int64_t row = 0; row < count / n; row++) {
         const float *from = call->in[0] + source_of(&p, p.rank - 1, row);
         float *to = call->out[0] + row * n;
-        if (stride) memcpy(to, from, (size_t)n * sizeof *to);
+        if (stride)
+            memcpy(to, from, (size_t)n * sizeof *to);
         else
             for (int64_t j = 0; j < n; j++) to[j] = *from;
     }

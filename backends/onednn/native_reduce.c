@@ -164,7 +164,8 @@ static void reduce_rows(const reduction *r, const float *x, float *y, uint32_t o
 OAB_CLONES static void tile_add(double *restrict sums, const float *restrict x, int64_t n) {
     for (int64_t k = 0; k < n; k++) sums[k] += x[k];
 }
-OAB_CLONES static void tile_add_exp(double *restrict sums, const float *restrict x, const float *restrict max, int64_t n) {
+OAB_CLONES static void tile_add_exp(double *restrict sums, const float *restrict x, const float *restrict max,
+                                    int64_t n) {
     for (int64_t k = 0; k < n; k++) sums[k] += oab_exp(x[k] - max[k]);
 }
 OAB_CLONES static void tile_max(float *restrict max, const float *restrict x, int64_t n) {
@@ -237,16 +238,20 @@ OAB_KERNEL(reduce) {
     const reduction r = analyse(&node->in[0], node->attrs.i[0]);
     const uint32_t op = node->op;
     const int sum = op == OASSL_OP_REDUCE_SUM || op == OASSL_OP_REDUCE_MEAN;
-    if (!oab_onednn_count(&node->in[0])) reduce_nothing(call->out[0], node->count, op);
-    else if (r.inner_reduced) reduce_rows(&r, call->in[0], call->out[0], op);
+    if (!oab_onednn_count(&node->in[0]))
+        reduce_nothing(call->out[0], node->count, op);
+    else if (r.inner_reduced)
+        reduce_rows(&r, call->in[0], call->out[0], op);
     else if (sum && r.kept.count == 1 && r.inner <= TILE && r.reduced.count >= 1024)
         sum_tall(&r, call->in[0], call->out[0], op);
-    else reduce_columns(&r, call->in[0], call->out[0], op);
+    else
+        reduce_columns(&r, call->in[0], call->out[0], op);
     return OASSL_STATUS_OK;
 }
 
 /* The gradient goes to the first maximum in row-major order. */
-static void scatter_to_max(const reduction *r, const float *x, float dy, float *dx, int64_t inner, int64_t inner_stride) {
+static void scatter_to_max(const reduction *r, const float *x, float dy, float *dx, int64_t inner,
+                           int64_t inner_stride) {
     int64_t best = 0;
     for (int64_t k = 0; k < r->reduced.count; k++) {
         const int64_t row = offset_of(&r->reduced, k);

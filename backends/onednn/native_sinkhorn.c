@@ -1,9 +1,10 @@
 /* The entropic transport distance of spec losses.md 8.2 and its gradient, one pair of maps a thread at a time.
  *
- * In double: the test that stops the iterations then falls as it does in the reference, and the vector units make up for
- * it.  Everything is in units of eps.  The cost is never stored: its spatial part is the same for every pair and symmetric
- * (made once, at plan creation), its intensity part is recomputed from two vectors, so that columns can be walked like
- * rows and every pass is over contiguous memory.  Rows are padded to LANES with potentials of -infinity. */
+ * In double: the test that stops the iterations then falls as it does in the reference, and the vector units make up
+ * for it.  Everything is in units of eps.  The cost is never stored: its spatial part is the same for every pair and
+ * symmetric (made once, at plan creation), its intensity part is recomputed from two vectors, so that columns can be
+ * walked like rows and every pass is over contiguous memory.  Rows are padded to LANES with potentials of -infinity.
+ */
 #include <omp.h>
 #include <string.h>
 
@@ -44,7 +45,8 @@ uint64_t oab_onednn_sinkhorn_scratch(const oassl_backend_plan *plan, const oassl
 static void fill_space(double *space, const oassl_node_attrs *a) {
     const int64_t h = a->i[0], w = a->i[1], points = h * w, width = padded(points);
     const int unit = a->i[4] == 0;
-    const double step_x = unit && w > 1 ? 1.0 / (double)(w - 1) : 1.0, step_y = unit && h > 1 ? 1.0 / (double)(h - 1) : 1.0;
+    const double step_x = unit && w > 1 ? 1.0 / (double)(w - 1) : 1.0,
+                 step_y = unit && h > 1 ? 1.0 / (double)(h - 1) : 1.0;
     for (int64_t p = 0; p < points; p++)
         for (int64_t q = 0; q < points; q++) {
             const double x = step_x * (double)(p % w - q % w), y = step_y * (double)(p / w - q / w);
@@ -62,7 +64,9 @@ oassl_status oab_onednn_sinkhorn_extra(oab_lower *l, uint32_t node, const void *
     *p = (problem){.points = points,
                    .padded = padded(points),
                    .most = a->i[2],
-                   .kind = a->i[3] == 1 ? COST_SPACE : a->i[5] ? COST_SQUARED : COST_ABSOLUTE,
+                   .kind = a->i[3] == 1 ? COST_SPACE
+                           : a->i[5]    ? COST_SQUARED
+                                        : COST_ABSOLUTE,
                    .envelope = a->i[6] == 1,
                    .eps = a->f[0],
                    .stop = a->f[1],
@@ -76,8 +80,14 @@ static pair pair_in(const problem *p, double *scratch, double **out_rest) {
     double *base = scratch + (int64_t)omp_get_thread_num() * VECTORS * p->padded;
     const int64_t n = p->padded;
     *out_rest = base + 7 * n;
-    return (pair){.problem = p, .s = base, .t = base + n, .ln_mu = base + 2 * n, .ln_nu = base + 3 * n,
-                  .u = base + 4 * n, .v = base + 5 * n, .z = base + 6 * n};
+    return (pair){.problem = p,
+                  .s = base,
+                  .t = base + n,
+                  .ln_mu = base + 2 * n,
+                  .ln_nu = base + 3 * n,
+                  .u = base + 4 * n,
+                  .v = base + 5 * n,
+                  .z = base + 6 * n};
 }
 
 static double set_marginal(const problem *p, const float *map, double *ln_marginal) {
@@ -113,7 +123,7 @@ OAB_INLINE double cost_of(cost_kind kind, double a, double b, double space) {
 
 /* ln sum_j exp(potential_j - cost(a, other_j)) */
 OAB_INLINE double lse_row(cost_kind kind, double a, const double *restrict other, const double *restrict potential,
-                         const double *restrict space, double *restrict z, int64_t n) {
+                          const double *restrict space, double *restrict z, int64_t n) {
     double lanes[LANES], max = -INFINITY;
     for (int j = 0; j < LANES; j++) lanes[j] = -INFINITY;
     for (int64_t k = 0; k < n; k += LANES)
@@ -134,14 +144,14 @@ OAB_INLINE double lse_row(cost_kind kind, double a, const double *restrict other
 }
 
 /* out_p = lse over the other side; `own` and `other` are s and t, or t and s. */
-OAB_INLINE void lse_all(cost_kind kind, const problem *p, const double *own, const double *other, const double *potential,
-                        double *z, double *out) {
+OAB_INLINE void lse_all(cost_kind kind, const problem *p, const double *own, const double *other,
+                        const double *potential, double *z, double *out) {
     for (int64_t k = 0; k < p->points; k++)
         out[k] = lse_row(kind, own[k], other, potential, p->space + k * p->padded, z, p->padded);
 }
 
-OAB_CLONES static void lse_space(const problem *p, const double *own, const double *other, const double *potential, double *z,
-                                 double *out) {
+OAB_CLONES static void lse_space(const problem *p, const double *own, const double *other, const double *potential,
+                                 double *z, double *out) {
     lse_all(COST_SPACE, p, own, other, potential, z, out);
 }
 OAB_CLONES static void lse_absolute(const problem *p, const double *own, const double *other, const double *potential,
@@ -153,10 +163,14 @@ OAB_CLONES static void lse_squared(const problem *p, const double *own, const do
     lse_all(COST_SQUARED, p, own, other, potential, z, out);
 }
 
-static void lse_of(const problem *p, const double *own, const double *other, const double *potential, double *z, double *out) {
-    if (p->kind == COST_SPACE) lse_space(p, own, other, potential, z, out);
-    else if (p->kind == COST_ABSOLUTE) lse_absolute(p, own, other, potential, z, out);
-    else lse_squared(p, own, other, potential, z, out);
+static void lse_of(const problem *p, const double *own, const double *other, const double *potential, double *z,
+                   double *out) {
+    if (p->kind == COST_SPACE)
+        lse_space(p, own, other, potential, z, out);
+    else if (p->kind == COST_ABSOLUTE)
+        lse_absolute(p, own, other, potential, z, out);
+    else
+        lse_squared(p, own, other, potential, z, out);
 }
 
 /* One iteration; returns sum |u - previous u|, not in units of eps. */
@@ -213,7 +227,8 @@ OAB_KERNEL(sinkhorn) {
         double *rest;
         pair k = pair_in(p, call->scratch, &rest);
         load_pair(&k, in[0] + n * p->points, in[1] + n * p->points);
-        const int64_t done = solve(&k, rest, out[1] ? out[1] + n * history : NULL, out[2] ? out[2] + n * history : NULL);
+        const int64_t done =
+            solve(&k, rest, out[1] ? out[1] + n * history : NULL, out[2] ? out[2] + n * history : NULL);
         out[0][n] = (float)distance_of(&k);
         if (iterations) iterations[n] = (int32_t)done;
     }
@@ -236,7 +251,7 @@ OAB_INLINE double slope_of(cost_kind kind, double a, double b) {
 /* One row of a term of the gradient of the cost: dt -= g slope; returns sum g slope. */
 #define ADD_TO_MAPS(g)                                                                                                \
     do {                                                                                                              \
-        const double along = (g) * slope_of(kind, s, k->t[b + j]);                                                     \
+        const double along = (g)*slope_of(kind, s, k->t[b + j]);                                                      \
         ds_lanes[j] += along;                                                                                         \
         r->dt[b + j] -= along;                                                                                        \
     } while (0)
@@ -325,15 +340,17 @@ static void unroll(const pair *k, gradients *r, const float *all_u, const float 
 }
 
 /* Gradient of ln(marginal + floor), or of the marginal (envelope), back to the map it was made of. */
-static void mass_back(const problem *p, const double *g, const float *map, double sum, int of_logarithm, double upstream,
-                      float *out) {
+static void mass_back(const problem *p, const double *g, const float *map, double sum, int of_logarithm,
+                      double upstream, float *out) {
     double inner = 0;
     for (int pass = 0; pass < 2; pass++)
         for (int64_t j = 0; j < p->points; j++) {
             const double mass = ((map[j] > 0 ? (double)map[j] : 0.0) + FLOOR) / sum;
             const double slope = of_logarithm ? g[j] / (mass + FLOOR) : g[j];
-            if (pass == 0) inner += slope * mass;
-            else out[j] = map[j] > 0 ? (float)(upstream * (slope - inner) / sum) : 0.0f;
+            if (pass == 0)
+                inner += slope * mass;
+            else
+                out[j] = map[j] > 0 ? (float)(upstream * (slope - inner) / sum) : 0.0f;
         }
 }
 
@@ -360,8 +377,14 @@ static void pair_gradient(const oab_call *call, int64_t n) {
     float *ds = call->out[0] ? call->out[0] + n * points : NULL, *dt = call->out[1] ? call->out[1] + n * points : NULL;
     double *rest;
     pair k = pair_in(p, call->scratch, &rest);
-    gradients r = {rest,             rest + width,     rest + 2 * width, rest + 3 * width,
-                   rest + 4 * width, rest + 5 * width, rest + 6 * width, rest + 7 * width,
+    gradients r = {rest,
+                   rest + width,
+                   rest + 2 * width,
+                   rest + 3 * width,
+                   rest + 4 * width,
+                   rest + 5 * width,
+                   rest + 6 * width,
+                   rest + 7 * width,
                    rest + 8 * width};
     load_pair(&k, s, t);
     memset(rest, 0, 10 * (size_t)width * sizeof *rest);

@@ -63,7 +63,8 @@ OAB_CLONES static void softmax_grad_row(float *dx, const float *y, const float *
 
 /* ---- strided axis: a tile of columns -------------------------------------------------------------------------- */
 
-OAB_CLONES static void softmax_tile(float *y, const float *x, int64_t n, int64_t stride, int64_t width, int logarithm) {
+OAB_CLONES static void softmax_tile(float *y, const float *x, int64_t n, int64_t stride, int64_t width,
+                                    int logarithm) {
     float max[TILE], sum[TILE];
     for (int64_t j = 0; j < width; j++) {
         max[j] = x[j];
@@ -111,8 +112,10 @@ OAB_KERNEL(softmax) {
     for (int64_t item = 0; item < a.outer * tiles; item++) {
         const int64_t start = item % tiles * TILE, at = item / tiles * a.n * a.inner + start;
         const int64_t width = a.inner - start < TILE ? a.inner - start : TILE;
-        if (a.inner == 1) softmax_row(y + at, x + at, a.n, logarithm);
-        else softmax_tile(y + at, x + at, a.n, a.inner, width, logarithm);
+        if (a.inner == 1)
+            softmax_row(y + at, x + at, a.n, logarithm);
+        else
+            softmax_tile(y + at, x + at, a.n, a.inner, width, logarithm);
     }
     return OASSL_STATUS_OK;
 }
@@ -127,8 +130,10 @@ OAB_KERNEL(softmax_grad) {
     for (int64_t item = 0; item < a.outer * tiles; item++) {
         const int64_t start = item % tiles * TILE, at = item / tiles * a.n * a.inner + start;
         const int64_t width = a.inner - start < TILE ? a.inner - start : TILE;
-        if (a.inner == 1) softmax_grad_row(dx + at, y + at, dy + at, a.n, logarithm);
-        else softmax_grad_tile(dx + at, y + at, dy + at, a.n, a.inner, width, logarithm);
+        if (a.inner == 1)
+            softmax_grad_row(dx + at, y + at, dy + at, a.n, logarithm);
+        else
+            softmax_grad_tile(dx + at, y + at, dy + at, a.n, a.inner, width, logarithm);
     }
     return OASSL_STATUS_OK;
 }
@@ -179,8 +184,9 @@ typedef struct norm_sums { /* of one thread */
     double *gamma, *beta;
 } norm_sums;
 
-OAB_CLONES static void norm_grad_row(float *restrict dx, const float *restrict x, const float *restrict gamma, float mean,
-                                     float rstd, const float *restrict dy, int64_t n, const norm_sums *sums) {
+OAB_CLONES static void norm_grad_row(float *restrict dx, const float *restrict x, const float *restrict gamma,
+                                     float mean, float rstd, const float *restrict dy, int64_t n,
+                                     const norm_sums *sums) {
     double *restrict dgamma = sums->gamma, *restrict dbeta = sums->beta;
     float first[16] = {0}, second[16] = {0};
     int64_t k = 0;

@@ -15,7 +15,8 @@ oassl_status oab_onednn_fail(const oassl_backend_host *host, oassl_status status
 
 void *oab_onednn_alloc(const oassl_backend_host *host, uint64_t bytes) {
     void *memory = host->alloc(host->user, bytes ? bytes : 1, OAB_ALIGNMENT);
-    if (memory) memset(memory, 0, bytes);
+    if (memory)
+        memset(memory, 0, bytes);
     else
         oab_onednn_fail(host, OASSL_STATUS_OUT_OF_MEMORY, "oneDNN backend: no memory for %llu bytes",
                         (unsigned long long)bytes);
