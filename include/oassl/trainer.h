@@ -51,6 +51,8 @@ typedef struct oassl_trainer_options {
     uint32_t audio_stride;    /* the same for the audio trunk [32] */
     int32_t audio_preset;     /* OASSL_AUDIO_PRESET_* of audio.h [oassl] */
     /* data */
+    uint32_t audio_frames;    /* columns of the log-spectrogram in training, a random stretch of it; 0 = all.  Halving
+                                 them halves the sound trunk's cost; the vector is a maximum over time all the same */
     uint32_t batch_size;      /* [32] */
     uint32_t n_sources;       /* sources in a training sample; above 1 single-source records are mixed [1] */
     int32_t mix_axis;         /* OASSL_AXIS_* of the composed picture */

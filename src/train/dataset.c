@@ -23,7 +23,8 @@ struct oai_dataset {
     uint64_t n;         /* records of the split */
     uint64_t *numbers;  /* [n] their numbers in the manifest */
     uint32_t n_parts;   /* pictures in a training sample */
-    int64_t columns;    /* of the log-spectrogram */
+    int64_t columns;    /* of the log-spectrogram, */
+    int64_t frames;     /* of which a sample gets so many */
     uint32_t n_classes;
     oai_strmap class_index;
     const char **classes; /* [n_classes], the manifest's strings */
@@ -177,6 +178,10 @@ static oassl_status resolve_rules(oai_dataset *d) {
     if (d->audio.rate == OASSL_AUDIO_RATE_OF_SOURCE)
         return oai_fail(OASSL_STATUS_UNSUPPORTED, "option audio_preset: sound at its file's rate makes no batches; take a preset with one rate");
     d->columns = oai_audio_columns(&d->audio, d->audio.rate);
+    d->frames = d->options.audio_frames ? d->options.audio_frames : d->columns;
+    if (d->frames > d->columns)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "option audio_frames: expected at most %lld, the preset's columns, found %lld",
+                        (long long)d->columns, (long long)d->frames);
     return OASSL_STATUS_OK;
 }
 
@@ -264,7 +269,7 @@ oai_batch_shape oai_dataset_shape(const oai_dataset *d, int64_t n) {
         return shape;
     }
     shape.bins = OASSL_LOGSPEC_ROWS;
-    shape.frames = d->columns;
+    shape.frames = d->frames;
     if (d->captions) {
         shape.n_foreground = d->options.n_sources;
         shape.text_dim = d->captions->width;
@@ -338,7 +343,8 @@ static oassl_status place_captions(const oai_dataset *d, const oai_parts *parts,
     return OASSL_STATUS_OK;
 }
 
-static oassl_status place_sound(const oai_dataset *d, const oai_clip *const *clips, uint32_t n, float *out_logspec) {
+/* Log-spectrogram [257, columns] of the parts' mixed sound. */
+static oassl_status mix_sound(const oai_dataset *d, const oai_clip *const *clips, uint32_t n, float *out_logspec) {
     size_t samples = (size_t)clips[0]->n_sound;
     double *block = oai_alloc(d->host, n * samples * sizeof *block);
     if (!block) return oai_no_memory(n * samples * sizeof *block, "a mixture's waveforms");
@@ -350,6 +356,20 @@ static oassl_status place_sound(const oai_dataset *d, const oai_clip *const *cli
     oassl_status status = oai_audio_mix_logspec(d->host, &d->audio, excerpts, (int32_t)n, (int64_t)samples, clips[0]->rate,
                                                 d->options.mix_mode, out_logspec);
     oai_free(d->host, block);
+    return status;
+}
+
+/* A stretch of it when a sample gets fewer frames: a random one, the middle without rng. */
+static oassl_status place_sound(const oai_dataset *d, const oai_clip *const *clips, uint32_t n, oai_rng *rng, float *out_logspec) {
+    if (d->frames == d->columns) return mix_sound(d, clips, n, out_logspec);
+    size_t columns = (size_t)d->columns, frames = (size_t)d->frames;
+    float *whole = oai_alloc(d->host, OASSL_LOGSPEC_ROWS * columns * sizeof *whole);
+    if (!whole) return oai_no_memory(OASSL_LOGSPEC_ROWS * columns * sizeof *whole, "a log-spectrogram");
+    size_t start = rng ? oai_rng_below(rng, (uint32_t)(columns - frames + 1)) : (columns - frames) / 2;
+    oassl_status status = mix_sound(d, clips, n, whole);
+    for (size_t row = 0; status == OASSL_STATUS_OK && row < OASSL_LOGSPEC_ROWS; row++)
+        memcpy(out_logspec + row * frames, whole + row * columns + start, frames * sizeof *whole);
+    oai_free(d->host, whole);
     return status;
 }
 
@@ -365,7 +385,7 @@ static oassl_status place_clips(const oai_dataset *d, const oai_parts *parts, co
         target[oai_strmap_get(&d->class_index, label, strlen(label))] = 1;
         return OASSL_STATUS_OK;
     }
-    OAI_TRY(place_sound(d, clips, parts->n, batch->spectrograms + (size_t)position * (size_t)(shape.bins * shape.frames)));
+    OAI_TRY(place_sound(d, clips, parts->n, rng, batch->spectrograms + (size_t)position * (size_t)(shape.bins * shape.frames)));
     return d->captions ? place_captions(d, parts, batch, position) : OASSL_STATUS_OK;
 }
 

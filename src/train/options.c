@@ -34,6 +34,7 @@ static const oai_field fields[] = {
     FIELD(audio_stride, FIELD_U32),
     CHOICE(audio_preset, "default", "oassl", "lvs", "ezvsl", "noprior", "noprior_train", "sslalignment",
            "sslalignment_avsbench", "sslalignment_foreign"),
+    FIELD(audio_frames, FIELD_U32),
     FIELD(batch_size, FIELD_U32),
     FIELD(n_sources, FIELD_U32),
     CHOICE(mix_axis, "width", "height"),
@@ -254,6 +255,7 @@ oassl_status oai_options_resolve(const oassl_trainer_options *options, oassl_tra
     OAI_TRY(check_choices(&o));
     OAI_TRY(check_range("base_width", o.base_width, 1, 1024));
     OAI_TRY(check_range("image_size", o.image_size, 32, 4096));
+    if (o.audio_frames) OAI_TRY(check_range("audio_frames", o.audio_frames, 32, 1e6));
     OAI_TRY(check_range("batch_size", o.batch_size, 1, 4096));
     OAI_TRY(check_range("n_sources", o.n_sources, 1, 8));
     OAI_TRY(check_range("n_workers", o.n_workers, 1, 64));
