@@ -38,7 +38,7 @@ for method in lvs oassl; do
     # shellcheck disable=SC2046,SC2086
     "$oassl" train --data "$data/solo/manifest.jsonl" --captions "$data/solo/captions.npz" --init "$run/trunk/best.safetensors" \
         --out "$run/$method" \
-        $(sets $small $losses image_size=128 lr=1e-3 lr_visual=0.2 n_steps=$steps val_every=$steps visual_bn=eval)
+        $(sets $small $losses image_size=128 audio_frames=100 lr=1e-3 lr_visual=0.2 n_steps=$steps val_every=$steps visual_bn=eval)
 done
 
 say "scoring the held-out scenes"
