@@ -60,7 +60,7 @@ typedef struct oassl_evaluation {
     oassl_metric_result metric;
 } oassl_evaluation;
 
-#define OASSL_EVALUATION_INIT {sizeof(oassl_evaluation), .metric = OASSL_METRIC_RESULT_INIT}
+#define OASSL_EVALUATION_INIT {sizeof(oassl_evaluation), 0, 0, 0, 0, 0, OASSL_METRIC_RESULT_INIT}
 
 /* NOT_FOUND: the split has no usable record.  Errors of a sample name its id. */
 OASSL_API oassl_status oassl_evaluate(const oassl_model *model, const char *manifest_path,

@@ -101,7 +101,7 @@ typedef struct oassl_loss_options {
 } oassl_loss_options;
 
 #define OASSL_LOSS_OPTIONS_INIT                                                                                       \
-    { sizeof(oassl_loss_options), .lambda_base = 1.0, .lambda_oca = 1.0, .lambda_ori = 0.1 }
+    { sizeof(oassl_loss_options), OASSL_LOSS_OASSL, OASSL_LOSS_PRESET_DEFAULT, 0, 1.0, 1.0, 0.1 }
 
 typedef struct oassl_loss_shape {
     uint32_t struct_size;

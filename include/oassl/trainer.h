@@ -44,6 +44,7 @@ enum { OASSL_SCHEDULE_CONSTANT = 0, OASSL_SCHEDULE_COSINE = 1 };
 typedef struct oassl_trainer_options {
     uint32_t struct_size;
     int32_t task;             /* OASSL_TASK_* */
+    oassl_loss_options loss;  /* loss.h: kind, lambdas, temperatures, ORI options */
     /* network (models.md 2, 3.6) */
     uint32_t base_width;      /* channels of the first stage [64]; 16 suits small machines */
     uint32_t image_size;      /* side of the square input in pixels [224] */
@@ -83,10 +84,9 @@ typedef struct oassl_trainer_options {
     /* weights whose tensors initialise the networks, e.g. a classifier's or torchvision's ResNet-18; NULL = random.
      * Keys without a network prefix initialise the visual trunk. */
     const char *init;
-    oassl_loss_options loss;  /* loss.h: kind, lambdas, temperatures, ORI options */
 } oassl_trainer_options;
 
-#define OASSL_TRAINER_OPTIONS_INIT {sizeof(oassl_trainer_options), .loss = OASSL_LOSS_OPTIONS_INIT}
+#define OASSL_TRAINER_OPTIONS_INIT {sizeof(oassl_trainer_options), OASSL_TASK_LOCALIZE, OASSL_LOSS_OPTIONS_INIT}
 
 /* Sets one field from text; loss fields as "loss.<field>".  NOT_FOUND names an unknown key, INVALID_ARGUMENT a value
  * that does not fit.  "init" is kept by pointer. */
