@@ -1,4 +1,5 @@
 /* The second half of params.h: tensors by name in memory and in files. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -148,6 +149,15 @@ static void warn_unknown(const oai_store *store, const oai_weights *file, const 
                 oai_weights_path(file), n_unknown, first);
 }
 
+/* The ReLUs of a network turn a NaN into a zero: what comes out of such weights would look like a result. */
+static oassl_status check_finite(const oai_store_tensor *tensor, const char *path, const char *name) {
+    for (int64_t i = 0; i < tensor->count; i++)
+        if (!isfinite(tensor->data[i]))
+            return oai_fail(OASSL_STATUS_NON_FINITE, "%s: tensor '%s': element %lld is %g", path, name, (long long)i,
+                            tensor->data[i]);
+    return OASSL_STATUS_OK;
+}
+
 oassl_status oai_store_load(oai_store *store, const oai_weights *file, const char *prefix, const char *file_prefix,
                             uint32_t flags) {
     char missing[512] = "";
@@ -164,6 +174,7 @@ oassl_status oai_store_load(oai_store *store, const oai_weights *file, const cha
             continue;
         }
         OAI_TRY(oai_weights_read(file, name, tensor->rank, tensor->shape, tensor->data));
+        OAI_TRY(check_finite(tensor, oai_weights_path(file), name));
         n_read++;
     }
     if (n_missing > 0 && (!(flags & OAI_LOAD_PARTIAL) || n_read == 0)) {
