@@ -102,7 +102,10 @@ oassl_status oab_onednn_lower_norm(oab_lower *l) {
     return training ? emit_statistics(l, mean, var) : OASSL_STATUS_OK;
 }
 
-/* The variance that with eps 0 gives this rstd. */
+/* Small enough not to count; not 0, as oneDNN takes the variance of padded channels as 0 and would divide by it. */
+static const float NO_EPS = 1e-30f;
+
+/* The variance that has this rstd without an eps. */
 static oassl_status variance_of(oab_lower *l, const norm *n, uint32_t rstd_value, uint32_t *out_buffer) {
     oab_node *node;
     uint32_t rstd;
@@ -164,7 +167,7 @@ oassl_status oab_onednn_lower_norm_grad(oab_lower *l) {
     OAB_TRY(oab_onednn_plain(l, oab_onednn_operand(l, l->current, 2), &mean));
     if (training) {
         OAB_TRY(variance_of(l, &n, oab_onednn_operand(l, l->current, 3), &var));
-        return emit_grad(l, &n, 0.0f, mean, var);
+        return emit_grad(l, &n, NO_EPS, mean, var);
     }
     n.flags |= dnnl_use_global_stats;
     OAB_TRY(oab_onednn_plain(l, oab_onednn_operand(l, l->current, 3), &var));

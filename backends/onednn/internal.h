@@ -116,6 +116,7 @@ typedef struct oab_value {
     } forms[OAB_FORMS];
     uint32_t uses; /* by nodes and as an output of the graph */
     uint8_t is_output;
+    uint8_t views_input; /* shares the caller's memory of an INPUT */
     uint8_t in_gradient; /* read by a gradient of CONV2D too */
 } oab_value;
 

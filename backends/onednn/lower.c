@@ -98,9 +98,9 @@ static oassl_status lower_unary_grad(oab_lower *l) { return lower_elementwise(l,
 /* ---- moving -------------------------------------------------------------------------------------------------- */
 
 static oassl_status lower_reshape(oab_lower *l) {
-    uint32_t buffer;
-    OAB_TRY(oab_onednn_plain(l, oab_onednn_operand(l, l->current, 0), &buffer));
-    l->values[l->graph->nodes[l->current].first_output].plain = buffer;
+    oab_value *view = &l->values[l->graph->nodes[l->current].first_output];
+    OAB_TRY(oab_onednn_plain(l, oab_onednn_operand(l, l->current, 0), &view->plain));
+    view->views_input = l->plan->buffers[view->plain].home == OAB_BOUND;
     return OASSL_STATUS_OK;
 }
 
@@ -108,7 +108,7 @@ static oassl_status lower_stop_gradient(oab_lower *l) {
     const oab_value *from = &l->values[oab_onednn_operand(l, l->current, 0)];
     oab_value *to = &l->values[l->graph->nodes[l->current].first_output];
     if (!from->n_forms) return lower_reshape(l);
-    to->plain = from->plain;
+    OAB_TRY(from->plain == OAB_NONE ? OASSL_STATUS_OK : lower_reshape(l));
     to->n_forms = from->n_forms;
     for (uint32_t k = 0; k < from->n_forms; k++) to->forms[k] = from->forms[k];
     return OASSL_STATUS_OK;
@@ -237,6 +237,43 @@ static oassl_status deliver(oab_lower *l, uint32_t value) {
     return oab_onednn_copy(l, from, to, 4 * (uint64_t)oab_onednn_count(&l->graph->values[value]));
 }
 
+/* The caller may have bound an output to the memory of an input of its size.  Before the current node writes `value`,
+ * views of such inputs that are read later get memory of their own; */
+static oassl_status keep_views(oab_lower *l, uint32_t value) {
+    const int64_t count = oab_onednn_count(&l->graph->values[value]);
+    for (uint32_t v = 0; v < l->graph->n_values; v++) {
+        oab_value *view = &l->values[v];
+        if (!view->views_input || l->readers[v] <= l->current || oab_onednn_count(&l->graph->values[v]) != count)
+            continue;
+        const uint32_t from = view->plain;
+        OAB_TRY(oab_onednn_buffer(l, 4 * (uint64_t)count, &view->plain));
+        OAB_TRY(oab_onednn_copy(l, from, view->plain, 4 * (uint64_t)count));
+        view->views_input = 0;
+    }
+    return OASSL_STATUS_OK;
+}
+
+/* afterwards, reordered copies of such inputs are out of date. */
+static void forget_forms(oab_lower *l, uint32_t value) {
+    const int64_t count = oab_onednn_count(&l->graph->values[value]);
+    for (uint32_t v = 0; v < l->graph->n_values; v++)
+        if (l->graph->values[v].kind == OASSL_VALUE_INPUT && oab_onednn_count(&l->graph->values[v]) == count)
+            l->values[v].n_forms = 0;
+}
+
+static oassl_status lower_node(oab_lower *l) {
+    const oassl_graph_node *node = &l->graph->nodes[l->current];
+    for (uint32_t k = 0; k < node->n_outputs; k++)
+        if (l->values[node->first_output + k].is_output) OAB_TRY(keep_views(l, node->first_output + k));
+    if (!l->fusions[l->current].absorbed) OAB_TRY(rules[node->op](l));
+    for (uint32_t k = 0; k < node->n_outputs; k++) {
+        const uint32_t value = node->first_output + k;
+        OAB_TRY(deliver(l, value));
+        if (l->values[value].is_output) forget_forms(l, value);
+    }
+    return OASSL_STATUS_OK;
+}
+
 oassl_status oab_onednn_lower(oab_lower *l) {
     const oassl_graph *graph = l->graph;
     OAB_TRY(oab_onednn_find_patterns(l));
@@ -244,11 +281,7 @@ oassl_status oab_onednn_lower(oab_lower *l) {
         uint32_t buffer;
         if (graph->values[v].kind == OASSL_VALUE_INPUT) OAB_TRY(oab_onednn_plain(l, v, &buffer));
     }
-    for (l->current = 0; l->current < graph->n_nodes; l->current++) {
-        const oassl_graph_node *node = &graph->nodes[l->current];
-        if (!l->fusions[l->current].absorbed) OAB_TRY(rules[node->op](l));
-        for (uint32_t k = 0; k < node->n_outputs; k++) OAB_TRY(deliver(l, node->first_output + k));
-    }
+    for (l->current = 0; l->current < graph->n_nodes; l->current++) OAB_TRY(lower_node(l));
     for (uint32_t k = 0; k < graph->n_outputs; k++) { /* parameters and constants as outputs */
         const uint32_t v = graph->outputs[k];
         if (graph->values[v].kind == OASSL_VALUE_RESULT || l->plan->bound[v] != OAB_NONE) continue;
