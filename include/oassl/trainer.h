@@ -32,7 +32,11 @@ typedef struct oassl_trainer oassl_trainer;
 
 enum {
     OASSL_TASK_LOCALIZE = 0, /* OA-SSL or, with lambda_oca = lambda_ori = 0, its LVS baseline */
-    OASSL_TASK_CLASSIFY = 1  /* supervised pre-training of the visual trunk on labelled pictures */
+    OASSL_TASK_CLASSIFY = 1, /* supervised pre-training of the visual trunk on labelled pictures */
+    /* Pre-training of the visual trunk and text_proj on labelled pictures with captions: the pooled picture and the
+     * projected caption of the same class are drawn together, of others apart (both directions, temperature 0.07).  It
+     * stands in for encoders that share a space, such as CLIP's, and is what lets OCA tell a source from its twin. */
+    OASSL_TASK_ALIGN = 2
 };
 enum { OASSL_MIX_WAVEFORM_SUM = 0, OASSL_MIX_WAVEFORM_MEAN = 1, OASSL_MIX_LOGSPEC_MEAN = 2 };
 enum { OASSL_AXIS_WIDTH = 0, OASSL_AXIS_HEIGHT = 1 };

@@ -112,12 +112,13 @@ static json_t *texts(const char (*lines)[OAI_SYNTH_TEXT_BYTES], int32_t n) {
     return list;
 }
 
-static oassl_status caption_line(const oai_synth_clip *clip, const char *id, char **out_line) {
+/* `n_described`: the sources; of a crop its one instrument, played or not. */
+static oassl_status caption_line(const oai_synth_clip *clip, int32_t n_described, const char *id, char **out_line) {
     json_t *labels = json_array();
-    for (int32_t i = 0; i < clip->n_sources; i++)
+    for (int32_t i = 0; i < n_described; i++)
         json_array_append_new(labels, json_string(oai_synth_instrument_name(clip->objects[i].thing)));
     json_t *object = json_pack("{s:s, s:o, s:o, s:s}", "id", id, "labels", labels, "foreground",
-                               texts(clip->foreground, clip->n_sources), "background", clip->background);
+                               texts(clip->foreground, n_described), "background", clip->background);
     char *text = object ? json_dumps(object, 0) : NULL;
     json_decref(object);
     size_t n = text ? strlen(text) : 0;
@@ -205,8 +206,9 @@ static oassl_status write_clip(synth_job *job, uint64_t at) {
     fill_record(job, job->first + at, &clip, &r);
     oassl_status status = write_media(job, &clip, &r);
     if (status == OASSL_STATUS_OK) status = oai_manifest_line(job->host, &r.record, NULL, &job->records[at]);
-    if (status == OASSL_STATUS_OK && clip.n_sources && clip.pcm)
-        status = caption_line(&clip, r.id, &job->captions[at]);
+    int32_t n_described = job->options.kind == OAI_SYNTH_OBJECTS ? 1 : clip.n_sources;
+    if (status == OASSL_STATUS_OK && n_described > 0)
+        status = caption_line(&clip, n_described, r.id, &job->captions[at]);
     oai_synth_clip_free(&clip);
     return status;
 }
@@ -296,7 +298,7 @@ static oassl_status write_all(synth_job *job) {
     unlink(path);
     OAI_TRY(run_job(job));
     OAI_TRY(oai_sync_directory(job->folder));
-    if (job->options.kind != OAI_SYNTH_OBJECTS) OAI_TRY(write_lines(job, "captions.jsonl", job->captions));
+    OAI_TRY(write_lines(job, "captions.jsonl", job->captions));
     OAI_TRY(write_vocabulary(job));
     return write_lines(job, "manifest.jsonl", job->records);
 }

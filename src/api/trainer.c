@@ -63,7 +63,7 @@ oassl_status oassl_trainer_create_fed(oassl_context *context, const oassl_traine
     if (s.height < 32 || s.width < 32 || s.height > 8192 || s.width > 8192)
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_trainer_shape: expected pictures of 32 to 8192 pixels a side, found %u x %u",
                         s.width, s.height);
-    bool classify = own.task == OASSL_TASK_CLASSIFY;
+    bool classify = own.task != OASSL_TASK_LOCALIZE;
     if (classify ? s.n_classes < 2 : s.frames < 32)
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, classify ? "oassl_trainer_shape: expected n_classes of at least 2, found %u"
                                                                : "oassl_trainer_shape: expected at least 32 frames, found %u",
@@ -99,7 +99,7 @@ oassl_status oassl_trainer_step_batch(oassl_trainer *trainer, const oassl_traine
     OAI_TRY(take_tensor(b.pictures, "pictures", true, 4, OAI_SHAPE(s->n, 3, s->height, s->width), &inner.pictures));
     OAI_TRY(take_tensor(b.spectrograms, "spectrograms", pair, 4, OAI_SHAPE(s->n, 1, s->bins, s->frames), &inner.spectrograms));
     OAI_TRY(take_tensor(b.foreground, "foreground", captions, 3, OAI_SHAPE(s->n, s->n_foreground, s->text_dim), &inner.foreground));
-    OAI_TRY(take_tensor(b.background, "background", captions, 2, OAI_SHAPE(s->n, s->text_dim), &inner.background));
+    OAI_TRY(take_tensor(b.background, "background", pair && captions, 2, OAI_SHAPE(s->n, s->text_dim), &inner.background));
     OAI_TRY(take_tensor(b.background_weight, "background_weight", weighted, 1, OAI_SHAPE(s->n),
                         &inner.background_weight));
     OAI_TRY(take_tensor(b.targets, "targets", !pair, 2, OAI_SHAPE(s->n, s->n_classes), &inner.targets));

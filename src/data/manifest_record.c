@@ -139,6 +139,28 @@ static oassl_status read_plain_boxes(oai_arena *arena, const json_t *object, oas
     return OASSL_STATUS_OK;
 }
 
+/* "frame": [width, height], whole pixels. */
+static oassl_status read_frame(const json_t *object, oassl_record *r) {
+    double sides[2];
+    if (!oai_json_has(object, "frame")) return OASSL_STATUS_OK;
+    OAI_TRY(oai_json_numbers(object, "frame", 2, sides));
+    for (int32_t k = 0; k < 2; k++)
+        if (!(sides[k] >= 1 && sides[k] <= 1e6 && sides[k] == floor(sides[k])))
+            return oai_json_unexpected("frame", "[width, height] in pixels", json_object_get(object, "frame"));
+    r->frame_width = (int32_t)sides[0], r->frame_height = (int32_t)sides[1];
+    return OASSL_STATUS_OK;
+}
+
+static oassl_status read_ground_truth(const json_t *object, oassl_record *r) {
+    const char *rule;
+    if (!oai_json_has(object, "ground_truth")) return OASSL_STATUS_OK;
+    OAI_TRY(oai_json_string(object, "ground_truth", &rule));
+    r->consensus = strcmp(rule, "consensus") == 0;
+    return r->consensus || strcmp(rule, "union") == 0
+               ? OASSL_STATUS_OK
+               : oai_json_unexpected("ground_truth", "\"union\" or \"consensus\"", json_object_get(object, "ground_truth"));
+}
+
 oassl_status oai_manifest_parse(oai_arena *arena, const char *folder, const json_t *object, uint64_t line,
                                 oai_manifest_entry *out_entry) {
     *out_entry = (oai_manifest_entry){.record = OASSL_RECORD_INIT};
@@ -158,6 +180,9 @@ oassl_status oai_manifest_parse(oai_arena *arena, const char *folder, const json
     OAI_TRY(read_sources(arena, folder, object, "silent", &r->silent, &r->n_silent));
     if (!r->sources && (oai_json_has(object, "boxes") || oai_json_has(object, "box")))
         OAI_TRY(read_plain_boxes(arena, object, r));
+    OAI_TRY(take_text(arena, object, "group", NULL, &r->group));
+    OAI_TRY(read_frame(object, r));
+    OAI_TRY(read_ground_truth(object, r));
     if (oai_json_has(object, "playing")) {
         bool playing;
         OAI_TRY(oai_json_boolean(object, "playing", &playing));

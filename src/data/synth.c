@@ -319,7 +319,7 @@ oassl_status oai_synth_clip_make(const oai_host *host, const oai_synth_options *
         oai_synth_clip_free(clip);
         return status;
     }
-    oai_synth_describe(clip, &words);
+    oai_synth_describe(clip, o->kind == OAI_SYNTH_OBJECTS, &words);
     return OASSL_STATUS_OK;
 }
 

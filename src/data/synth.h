@@ -70,6 +70,7 @@ enum { OAI_N_SCENERIES = 6 };
 void oai_synth_scenery(oai_canvas *canvas, int32_t scenery, oai_rng *rng);
 /* Adds one instrument's playing to pcm. */
 void oai_synth_play(int32_t instrument, oai_rng *rng, int32_t rate, int32_t n_samples, float *pcm);
-void oai_synth_describe(oai_synth_clip *clip, oai_rng *rng);
+/* A crop is described by its one instrument, played or silent, before the scenery. */
+void oai_synth_describe(oai_synth_clip *clip, bool crop, oai_rng *rng);
 
 #endif

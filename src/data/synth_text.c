@@ -87,9 +87,12 @@ static void describe_background(const oai_synth_clip *clip, oai_rng *rng, char *
     }
 }
 
-void oai_synth_describe(oai_synth_clip *clip, oai_rng *rng) {
+void oai_synth_describe(oai_synth_clip *clip, bool crop, oai_rng *rng) {
     for (int32_t i = 0; i < clip->n_sources; i++) describe_source(&clip->objects[i], rng, clip->foreground[i]);
     describe_background(clip, rng, clip->background);
+    if (!crop || clip->n_sources > 0) return;
+    memcpy(clip->foreground[0], clip->background, OAI_SYNTH_TEXT_BYTES);
+    snprintf(clip->background, OAI_SYNTH_TEXT_BYTES, "an image of %s", SCENERIES[clip->scenery]);
 }
 
 /* ---- vocabulary --------------------------------------------------------------------------------------------- */

@@ -103,7 +103,8 @@ static oassl_status check_caption(const oai_dataset *d, const oassl_record *reco
     if (k != sources_of(record))
         return oai_fail(OASSL_STATUS_SHAPE_MISMATCH, "record '%s' has %u sources, its caption %u foreground sentences", record->id,
                         sources_of(record), k);
-    if (!oai_caption_features_background(d->captions, sample) && !d->options.loss.allow_empty_background)
+    if (d->options.task == OASSL_TASK_LOCALIZE && !oai_caption_features_background(d->captions, sample) &&
+        !d->options.loss.allow_empty_background)
         return oai_fail(OASSL_STATUS_FORMAT, "record '%s' has no background caption; loss.allow_empty_background accepts that",
                         record->id);
     return OASSL_STATUS_OK;
@@ -111,13 +112,12 @@ static oassl_status check_caption(const oai_dataset *d, const oassl_record *reco
 
 static oassl_status check_single(const oai_dataset *d, const oassl_record *record) {
     if (!record->image) return oai_fail(OASSL_STATUS_FORMAT, "record '%s': expected an image", record->id);
-    if (d->options.task == OASSL_TASK_CLASSIFY) return OASSL_STATUS_OK;
-    if (!record->audio) return oai_fail(OASSL_STATUS_FORMAT, "record '%s': expected audio", record->id);
+    if (d->options.task == OASSL_TASK_LOCALIZE && !record->audio) return oai_fail(OASSL_STATUS_FORMAT, "record '%s': expected audio", record->id);
     return d->captions ? check_caption(d, record) : OASSL_STATUS_OK;
 }
 
 static oassl_status check_record(oai_dataset *d, const oassl_record *record) {
-    if (d->options.task == OASSL_TASK_CLASSIFY) {
+    if (d->options.task != OASSL_TASK_LOCALIZE) {
         d->n_parts = 1;
         return check_single(d, record);
     }
@@ -156,7 +156,7 @@ static oassl_status take_split(oai_dataset *d, const char *split) {
     if (!d->numbers) return oai_no_memory(d->n * sizeof *d->numbers, "a split");
     oai_manifest_split(d->manifest, split, d->numbers, d->n);
     drop_without_captions(d, split);
-    if (d->options.task == OASSL_TASK_CLASSIFY) OAI_TRY(collect_classes(d));
+    if (d->options.task != OASSL_TASK_LOCALIZE) OAI_TRY(collect_classes(d));
     for (uint64_t i = 0; i < d->n; i++) {
         oassl_status status = check_record(d, oai_manifest_at(d->manifest, d->numbers[i]));
         if (status != OASSL_STATUS_OK) return oai_fail_within(status, "%s", oai_manifest_path(d->manifest));
@@ -216,10 +216,12 @@ static oassl_status standardize(oai_caption_features *f) {
 static oassl_status open_all(oai_dataset *d, const char *manifest_path, const char *captions_path, const char *split) {
     OAI_TRY(resolve_rules(d));
     OAI_TRY(oai_manifest_load(d->host, manifest_path, OASSL_MISSING_ERROR, &d->manifest));
-    if (d->options.task == OASSL_TASK_LOCALIZE && oai_loss_needs_captions(&d->options.loss)) {
+    int pairs = d->options.task == OASSL_TASK_LOCALIZE && oai_loss_needs_captions(&d->options.loss);
+    if (pairs || d->options.task == OASSL_TASK_ALIGN) {
         if (!captions_path)
             return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
-                            "the loss needs captions: give their features, or set loss.lambda_oca and loss.lambda_ori to 0");
+                            pairs ? "the loss needs captions: give their features, or set loss.lambda_oca and loss.lambda_ori to 0"
+                                  : "aligning pictures with captions needs the captions' features");
         OAI_TRY(oai_caption_features_load(d->host, captions_path, &d->captions));
         if (d->options.standardize_captions) OAI_TRY(standardize(d->captions));
     }
@@ -264,12 +266,11 @@ oai_batch_shape oai_dataset_shape(const oai_dataset *d, int64_t n) {
     int64_t side = d->options.image_size, parts = d->n_parts > 0 ? d->n_parts : 1;
     bool wide = d->options.mix_axis == OASSL_AXIS_WIDTH;
     oai_batch_shape shape = {.n = n, .height = wide ? side : side * parts, .width = wide ? side * parts : side};
-    if (d->options.task == OASSL_TASK_CLASSIFY) {
-        shape.n_classes = d->n_classes;
-        return shape;
+    shape.n_classes = d->n_classes;
+    if (d->options.task == OASSL_TASK_LOCALIZE) {
+        shape.bins = OASSL_LOGSPEC_ROWS;
+        shape.frames = d->frames;
     }
-    shape.bins = OASSL_LOGSPEC_ROWS;
-    shape.frames = d->frames;
     if (d->captions) {
         shape.n_foreground = d->options.n_sources;
         shape.text_dim = d->captions->width;
@@ -378,14 +379,14 @@ static oassl_status place_clips(const oai_dataset *d, const oai_parts *parts, co
     oai_batch_shape shape = oai_dataset_shape(d, 1);
     float *picture = batch->pictures + (size_t)position * 3 * (size_t)(shape.height * shape.width);
     for (uint32_t k = 0; k < parts->n; k++) OAI_TRY(place_picture(d, clips[k], k, rng, picture));
-    if (d->options.task == OASSL_TASK_CLASSIFY) {
+    if (d->options.task == OASSL_TASK_LOCALIZE)
+        OAI_TRY(place_sound(d, clips, parts->n, rng, batch->spectrograms + (size_t)position * (size_t)(shape.bins * shape.frames)));
+    else {
         const char *label = label_of(oai_manifest_at(d->manifest, parts->numbers[0]));
         float *target = batch->targets + (size_t)position * d->n_classes;
         memset(target, 0, d->n_classes * sizeof *target);
         target[oai_strmap_get(&d->class_index, label, strlen(label))] = 1;
-        return OASSL_STATUS_OK;
     }
-    OAI_TRY(place_sound(d, clips, parts->n, rng, batch->spectrograms + (size_t)position * (size_t)(shape.bins * shape.frames)));
     return d->captions ? place_captions(d, parts, batch, position) : OASSL_STATUS_OK;
 }
 

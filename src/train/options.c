@@ -27,7 +27,7 @@ typedef struct oai_field {
 #define CHOICE(name, ...) {#name, FIELD_CHOICE, offsetof(oassl_trainer_options, name), WORDS(__VA_ARGS__)}
 
 static const oai_field fields[] = {
-    CHOICE(task, "localize", "classify"),
+    CHOICE(task, "localize", "classify", "align"),
     FIELD(base_width, FIELD_U32),
     FIELD(image_size, FIELD_U32),
     FIELD(visual_stride, FIELD_U32),
@@ -268,6 +268,8 @@ oassl_status oai_options_resolve(const oassl_trainer_options *options, oassl_tra
     OAI_TRY(check_stride("visual_stride", o.visual_stride));
     OAI_TRY(check_stride("audio_stride", o.audio_stride));
     if (o.task == OASSL_TASK_LOCALIZE) OAI_TRY(oai_loss_options_resolve(&options->loss, &o.loss));
+    if (o.task != OASSL_TASK_LOCALIZE && o.n_sources != 1)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "option n_sources: pre-training takes single pictures, found %u", o.n_sources);
     if (o.loss.kind != OASSL_LOSS_OASSL)
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "option loss.kind: training takes oassl, whose lambdas switch its terms on and off");
     *out_options = o;

@@ -65,6 +65,34 @@ static void emit_classifier(oai_emission *e) {
     e->parts[0] = oai_affine(b, sum, -1.0 / (double)e->shape->n, 0);
 }
 
+/* Pictures and captions by cosine: every row of the batch is compared with all captions, those of its own class share
+ * the target; the same from captions to pictures. */
+static oai_value emit_match(oai_emission *e, oai_value logits, oai_value same) {
+    oai_builder *b = e->builder;
+    oai_value target = oai_div(b, same, oai_reduce(b, OASSL_OP_REDUCE_SUM, same, OAI_AXIS(1), 1));
+    oai_value hit = oai_mul(b, oai_log_softmax(b, logits, 1), target);
+    oai_value sum = oai_reduce(b, OASSL_OP_REDUCE_SUM, hit, OAI_AXIS(0) | OAI_AXIS(1), 0);
+    return oai_affine(b, sum, -0.5 / (double)e->shape->n, 0);
+}
+
+static void emit_alignment(oai_emission *e) {
+    static const double TEMPERATURE = 0.07;
+    oai_builder *b = e->builder;
+    const oai_batch_shape *s = e->shape;
+    oai_value visual = emit_visual(e);
+    e->emitter.frozen = false;
+    e->step->foreground = f32_input(b, "foreground", 3, OAI_SHAPE(s->n, 1, s->text_dim));
+    e->step->targets = f32_input(b, "targets", 2, OAI_SHAPE(s->n, s->n_classes));
+    oai_value pooled = oai_reduce(b, OASSL_OP_REDUCE_MEAN, visual, OAI_AXIS(2) | OAI_AXIS(3), 0);
+    oai_value text = oai_net_text(&e->emitter, e->config, e->step->foreground);
+    text = oai_reshape(b, text, 2, OAI_SHAPE(s->n, -1));
+    oai_value picture = oai_loss_unit(b, pooled, 1), caption = oai_loss_unit(b, text, 1);
+    oai_value same = oai_matmul(b, e->step->targets, e->step->targets, 0, 1);
+    oai_value rows = oai_affine(b, oai_matmul(b, picture, caption, 0, 1), 1 / TEMPERATURE, 0);
+    oai_value columns = oai_affine(b, oai_matmul(b, caption, picture, 0, 1), 1 / TEMPERATURE, 0);
+    e->parts[0] = oai_add(b, emit_match(e, rows, same), emit_match(e, columns, same));
+}
+
 static void emit_captions(oai_emission *e) {
     oai_builder *b = e->builder;
     const oai_batch_shape *s = e->shape;
@@ -207,8 +235,11 @@ static oassl_status bind_results(oai_emission *e) {
 }
 
 static oassl_status compile(oai_emission *e, oassl_context *context) {
-    if (e->shape->n_classes > 0) emit_classifier(e);
-    else emit_pair(e);
+    switch (e->step->options.task) {
+    case OASSL_TASK_CLASSIFY: emit_classifier(e); break;
+    case OASSL_TASK_ALIGN: emit_alignment(e); break;
+    default: emit_pair(e);
+    }
     OAI_TRY(oai_builder_status(e->builder));
     OAI_TRY(emit_update(e));
     OAI_TRY(allocate_moments(e));

@@ -16,7 +16,7 @@ typedef struct oai_batch_shape {
     int64_t bins, frames;   /* of the log-spectrogram */
     int64_t n_foreground;   /* K captions; 0 = the loss needs none */
     int64_t text_dim;
-    int64_t n_classes;      /* classify; 0 = localize */
+    int64_t n_classes;      /* classify and align; 0 = localize */
 } oai_batch_shape;
 
 typedef struct oai_batch {
@@ -25,7 +25,7 @@ typedef struct oai_batch {
     float *foreground;        /* [n, K, text_dim] */
     float *background;        /* [n, text_dim] */
     float *background_weight; /* [n], with allow_empty_background */
-    float *targets;           /* [n, n_classes] one-hot, classify */
+    float *targets;           /* [n, n_classes] one-hot, classify and align */
 } oai_batch;
 
 typedef struct oai_step_result {

@@ -61,7 +61,7 @@ static void describe_network(oassl_trainer *t) {
     t->config.visual.layer4_stride = o->visual_stride == 16 ? 1 : 2;
     t->config.audio.layer4_stride = o->audio_stride == 16 ? 1 : 2;
     t->config.text_dim = t->shape.text_dim;
-    t->config.n_classes = t->shape.n_classes;
+    if (o->task == OASSL_TASK_CLASSIFY) t->config.n_classes = t->shape.n_classes;
 }
 
 /* What a reader of the weights must know to feed them. */
@@ -114,10 +114,10 @@ static oassl_status open_data(oassl_trainer *t, const char *captions_path) {
     if (n < t->options.batch_size)
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%s: split 'train' has %llu usable records, a batch needs %u", t->manifest_path,
                         (unsigned long long)n, t->options.batch_size);
-    if (t->options.task == OASSL_TASK_CLASSIFY) {
+    if (t->options.task != OASSL_TASK_LOCALIZE) {
         oassl_trainer_options plain = t->options;
         plain.no_crop = 1; /* pictures are kept as testing sees them, not as cropping does */
-        OAI_TRY(oai_dataset_open(t->host, &plain, t->manifest_path, NULL, "val", &t->val));
+        OAI_TRY(oai_dataset_open(t->host, &plain, t->manifest_path, captions_path, "val", &t->val));
     }
     t->shape = oai_dataset_shape(t->train, t->options.batch_size);
     t->steps_per_epoch = n / t->options.batch_size;

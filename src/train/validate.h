@@ -1,4 +1,4 @@
-/* How good the weights are by now: accuracy of a classifier, pointing game of a localisation model. */
+/* How good the weights are by now: accuracy of a classifier or of matching pictures with captions, pointing game of a localisation model. */
 #ifndef OAI_TRAIN_VALIDATE_H
 #define OAI_TRAIN_VALIDATE_H
 
@@ -10,7 +10,7 @@ typedef struct oai_validation {
     const oai_net_config *config;
     const oai_store *store;
     const char *manifest_path;
-    oai_dataset *classes; /* classify: the validation split, else NULL */
+    oai_dataset *classes; /* classify and align: the validation split, else NULL */
 } oai_validation;
 
 /* At most options->max_val samples of the 'val' split; -1 when there are none. */
