@@ -7,7 +7,7 @@
 #include "native_math.h"
 
 #define TILE 256
-#define RUN 1024 /* elements summed in float */
+#define RUN 256 /* elements summed in float */
 #define MAX_PARTS 64
 
 typedef struct axes { /* merged axes of one kind with their strides in x */
@@ -68,13 +68,9 @@ OAB_CLONES static double row_sum(const float *x, int64_t n) {
     double total = 0;
     for (int64_t start = 0; start < n; start += RUN) {
         const int64_t end = start + RUN < n ? start + RUN : n;
-        float lanes[16] = {0};
-        int64_t k = start;
-        for (; k + 16 <= end; k += 16)
-            for (int j = 0; j < 16; j++) lanes[j] += x[k + j];
         float sum = 0;
-        for (; k < end; k++) sum += x[k];
-        for (int j = 0; j < 16; j++) sum += lanes[j];
+#pragma omp simd reduction(+ : sum)
+        for (int64_t k = start; k < end; k++) sum += x[k];
         total += sum;
     }
     return total;
@@ -82,15 +78,8 @@ OAB_CLONES static double row_sum(const float *x, int64_t n) {
 
 OAB_CLONES static float row_max(const float *x, int64_t n) {
     float best = x[0];
-    int64_t k = 0;
-    if (n >= 16) {
-        float lanes[16];
-        for (int j = 0; j < 16; j++) lanes[j] = x[j];
-        for (k = 16; k + 16 <= n; k += 16)
-            for (int j = 0; j < 16; j++) lanes[j] = x[k + j] > lanes[j] ? x[k + j] : lanes[j];
-        for (int j = 0; j < 16; j++) best = lanes[j] > best ? lanes[j] : best;
-    }
-    for (; k < n; k++) best = x[k] > best ? x[k] : best;
+#pragma omp simd reduction(max : best)
+    for (int64_t k = 1; k < n; k++) best = x[k] > best ? x[k] : best;
     return best;
 }
 
@@ -98,13 +87,9 @@ OAB_CLONES static double row_sum_exp(const float *x, int64_t n, float max) {
     double total = 0;
     for (int64_t start = 0; start < n; start += RUN) {
         const int64_t end = start + RUN < n ? start + RUN : n;
-        float lanes[16] = {0};
-        int64_t k = start;
-        for (; k + 16 <= end; k += 16)
-            for (int j = 0; j < 16; j++) lanes[j] += oab_exp(x[k + j] - max);
         float sum = 0;
-        for (; k < end; k++) sum += oab_exp(x[k] - max);
-        for (int j = 0; j < 16; j++) sum += lanes[j];
+#pragma omp simd reduction(+ : sum)
+        for (int64_t k = start; k < end; k++) sum += oab_exp(x[k] - max);
         total += sum;
     }
     return total;

@@ -124,53 +124,32 @@ OAB_INLINE double cost_of(cost_kind kind, double a, double b, double space) {
 /* ln sum_j exp(potential_j - cost(a, other_j)) */
 OAB_INLINE double lse_row(cost_kind kind, double a, const double *restrict other, const double *restrict potential,
                           const double *restrict space, double *restrict z, int64_t n) {
-    double lanes[LANES], max = -INFINITY;
-    for (int j = 0; j < LANES; j++) lanes[j] = -INFINITY;
-    for (int64_t k = 0; k < n; k += LANES)
-        for (int j = 0; j < LANES; j++) {
-            const double x = potential[k + j] - cost_of(kind, a, other[k + j], space[k + j]);
-            z[k + j] = x;
-            lanes[j] = x > lanes[j] ? x : lanes[j];
-        }
-    for (int j = 0; j < LANES; j++) {
-        max = lanes[j] > max ? lanes[j] : max;
-        lanes[j] = 0.0;
+    double max = -INFINITY, sum = 0;
+#pragma omp simd reduction(max : max)
+    for (int64_t j = 0; j < n; j++) {
+        z[j] = potential[j] - cost_of(kind, a, other[j], space[j]);
+        max = z[j] > max ? z[j] : max;
     }
-    for (int64_t k = 0; k < n; k += LANES)
-        for (int j = 0; j < LANES; j++) lanes[j] += oab_exp64(z[k + j] - max);
-    double sum = 0;
-    for (int j = 0; j < LANES; j++) sum += lanes[j];
+#pragma omp simd reduction(+ : sum)
+    for (int64_t j = 0; j < n; j++) sum += oab_exp64(z[j] - max);
     return max + log(sum);
 }
 
-/* out_p = lse over the other side; `own` and `other` are s and t, or t and s. */
-OAB_INLINE void lse_all(cost_kind kind, const problem *p, const double *own, const double *other,
-                        const double *potential, double *z, double *out) {
+OAB_INLINE void lse_rows(cost_kind kind, const problem *p, const double *own, const double *other,
+                         const double *potential, double *z, double *out) {
     for (int64_t k = 0; k < p->points; k++)
         out[k] = lse_row(kind, own[k], other, potential, p->space + k * p->padded, z, p->padded);
 }
 
-OAB_CLONES static void lse_space(const problem *p, const double *own, const double *other, const double *potential,
-                                 double *z, double *out) {
-    lse_all(COST_SPACE, p, own, other, potential, z, out);
-}
-OAB_CLONES static void lse_absolute(const problem *p, const double *own, const double *other, const double *potential,
-                                    double *z, double *out) {
-    lse_all(COST_ABSOLUTE, p, own, other, potential, z, out);
-}
-OAB_CLONES static void lse_squared(const problem *p, const double *own, const double *other, const double *potential,
-                                   double *z, double *out) {
-    lse_all(COST_SQUARED, p, own, other, potential, z, out);
-}
-
-static void lse_of(const problem *p, const double *own, const double *other, const double *potential, double *z,
-                   double *out) {
+/* out_p = lse over the other side; `own` and `other` are s and t, or t and s. */
+OAB_CLONES static void lse_of(const problem *p, const double *own, const double *other, const double *potential,
+                              double *z, double *out) {
     if (p->kind == COST_SPACE)
-        lse_space(p, own, other, potential, z, out);
+        lse_rows(COST_SPACE, p, own, other, potential, z, out);
     else if (p->kind == COST_ABSOLUTE)
-        lse_absolute(p, own, other, potential, z, out);
+        lse_rows(COST_ABSOLUTE, p, own, other, potential, z, out);
     else
-        lse_squared(p, own, other, potential, z, out);
+        lse_rows(COST_SQUARED, p, own, other, potential, z, out);
 }
 
 /* One iteration; returns sum |u - previous u|, not in units of eps. */
@@ -188,22 +167,25 @@ static double iterate(const pair *k, double *lse) {
     return change * p->eps;
 }
 
-OAB_CLONES static double distance_of(const pair *k) {
+OAB_INLINE double distance_as(cost_kind kind, const pair *k) {
     const problem *p = k->problem;
+    const double *restrict t = k->t, *restrict v = k->v;
     double total = 0;
     for (int64_t a = 0; a < p->points; a++) {
-        const double *space = p->space + a * p->padded;
+        const double *restrict space = p->space + a * p->padded;
         const double s = k->s[a], u = k->u[a];
-        const cost_kind kind = p->kind;
-        double lanes[LANES] = {0};
-        for (int64_t b = 0; b < p->padded; b += LANES)
-            for (int j = 0; j < LANES; j++) {
-                const double cost = cost_of(kind, s, k->t[b + j], space[b + j]);
-                lanes[j] += oab_exp64(u + k->v[b + j] - cost) * cost;
-            }
-        for (int j = 0; j < LANES; j++) total += lanes[j];
+#pragma omp simd reduction(+ : total)
+        for (int64_t b = 0; b < p->padded; b++) {
+            const double cost = cost_of(kind, s, t[b], space[b]);
+            total += oab_exp64(u + v[b] - cost) * cost;
+        }
     }
     return total * p->eps;
+}
+
+OAB_CLONES static double distance_of(const pair *k) {
+    if (k->problem->kind == COST_SPACE) return distance_as(COST_SPACE, k);
+    return k->problem->kind == COST_ABSOLUTE ? distance_as(COST_ABSOLUTE, k) : distance_as(COST_SQUARED, k);
 }
 
 static int64_t solve(const pair *k, double *lse, float *all_u, float *all_v) {
@@ -245,72 +227,81 @@ typedef struct gradients { /* `padded` long */
 /* d cost / d a, for a cost in units of eps and intensities scaled as in load_pair */
 OAB_INLINE double slope_of(cost_kind kind, double a, double b) {
     const double d = a - b;
-    return kind == COST_SQUARED ? 2.0 * d : (double)((d > 0.0) - (d < 0.0));
+    return kind == COST_SQUARED ? 2.0 * d : d > 0.0 ? 1.0 : d < 0.0 ? -1.0 : 0.0;
 }
 
-/* One row of a term of the gradient of the cost: dt -= g slope; returns sum g slope. */
-#define ADD_TO_MAPS(g)                                                                                                \
-    do {                                                                                                              \
-        const double along = (g)*slope_of(kind, s, k->t[b + j]);                                                      \
-        ds_lanes[j] += along;                                                                                         \
-        r->dt[b + j] -= along;                                                                                        \
-    } while (0)
-
-OAB_INLINE double sum_lanes(const double *lanes) {
-    double sum = 0;
-    for (int j = 0; j < LANES; j++) sum += lanes[j];
-    return sum;
-}
-
-/* The plan's own term: gC = pi (1 - C), gu = gv = pi C; envelope: gC = pi. */
-OAB_CLONES static void plan_rows(const pair *k, const gradients *r) {
+/* The plan's own term: gC = pi (1 - C), gu = gv = pi C; envelope: gC = pi.  gC goes to the maps at once: ds += gC
+ * slope, dt -= gC slope. */
+OAB_INLINE void plan_rows(cost_kind kind, const pair *k, const gradients *r) {
     const problem *p = k->problem;
-    const cost_kind kind = p->kind;
     const double keep = p->envelope ? 0.0 : 1.0;
+    const double *restrict t = k->t, *restrict v = k->v;
+    double *restrict gv = r->gv, *restrict dt = r->dt;
     for (int64_t a = 0; a < p->points; a++) {
-        const double *space = p->space + a * p->padded, s = k->s[a], u = k->u[a];
-        double ds_lanes[LANES] = {0}, gu_lanes[LANES] = {0};
-        for (int64_t b = 0; b < p->padded; b += LANES)
-#pragma GCC ivdep
-            for (int j = 0; j < LANES; j++) {
-                const double cost = cost_of(kind, s, k->t[b + j], space[b + j]);
-                const double pi = oab_exp64(u + k->v[b + j] - cost), moved = pi * cost;
-                gu_lanes[j] += moved;
-                r->gv[b + j] += moved;
-                ADD_TO_MAPS(pi - keep * moved);
-            }
-        r->gu[a] = sum_lanes(gu_lanes);
-        r->ds[a] += sum_lanes(ds_lanes);
+        const double *restrict space = p->space + a * p->padded;
+        const double s = k->s[a], u = k->u[a];
+        double ds = 0, gu = 0;
+#pragma omp simd reduction(+ : ds, gu)
+        for (int64_t b = 0; b < p->padded; b++) {
+            const double cost = cost_of(kind, s, t[b], space[b]), pi = oab_exp64(u + v[b] - cost), moved = pi * cost;
+            const double along = (pi - keep * moved) * slope_of(kind, s, t[b]);
+            gu += moved;
+            gv[b] += moved;
+            ds += along;
+            dt[b] -= along;
+        }
+        r->gu[a] = gu;
+        r->ds[a] += ds;
     }
 }
 
 /* One iteration backwards, see the formulas of the specification: B from u, then A from the v before. */
-OAB_CLONES static void iteration_rows(const pair *k, const gradients *r) {
+OAB_INLINE void iteration_rows(cost_kind kind, const pair *k, const gradients *r) {
     const problem *p = k->problem;
-    const cost_kind kind = p->kind;
+    const double *restrict t = k->t, *restrict gv = r->gv, *restrict lse_q = r->lse_q, *restrict v = r->v_before;
+    double *restrict gv_before = r->gv_before, *restrict dt = r->dt;
     for (int64_t a = 0; a < p->points; a++) {
-        const double *space = p->space + a * p->padded, s = k->s[a], u = k->u[a];
-        double ds_lanes[LANES] = {0}, gu_lanes[LANES] = {0};
-        for (int64_t b = 0; b < p->padded; b += LANES)
-#pragma GCC ivdep
-            for (int j = 0; j < LANES; j++) {
-                const double cost = cost_of(kind, s, k->t[b + j], space[b + j]);
-                const double share = oab_exp64(u - cost - r->lse_q[b + j]) * r->gv[b + j];
-                gu_lanes[j] += share;
-                ADD_TO_MAPS(share);
-            }
-        const double gu = r->gu[a] - sum_lanes(gu_lanes), lse = r->lse_p[a];
-        for (int64_t b = 0; b < p->padded; b += LANES)
-#pragma GCC ivdep
-            for (int j = 0; j < LANES; j++) {
-                const double cost = cost_of(kind, s, k->t[b + j], space[b + j]);
-                const double share = oab_exp64(r->v_before[b + j] - cost - lse) * gu;
-                r->gv_before[b + j] -= share;
-                ADD_TO_MAPS(share);
-            }
+        const double *restrict space = p->space + a * p->padded;
+        const double s = k->s[a], u = k->u[a], lse = r->lse_p[a];
+        double ds = 0, taken = 0;
+#pragma omp simd reduction(+ : ds, taken)
+        for (int64_t b = 0; b < p->padded; b++) {
+            const double share = oab_exp64(u - cost_of(kind, s, t[b], space[b]) - lse_q[b]) * gv[b];
+            const double along = share * slope_of(kind, s, t[b]);
+            taken += share;
+            ds += along;
+            dt[b] -= along;
+        }
+        const double gu = r->gu[a] - taken;
+#pragma omp simd reduction(+ : ds)
+        for (int64_t b = 0; b < p->padded; b++) {
+            const double share = oab_exp64(v[b] - cost_of(kind, s, t[b], space[b]) - lse) * gu;
+            const double along = share * slope_of(kind, s, t[b]);
+            gv_before[b] -= share;
+            ds += along;
+            dt[b] -= along;
+        }
         r->gu[a] = gu;
-        r->ds[a] += sum_lanes(ds_lanes);
+        r->ds[a] += ds;
     }
+}
+
+OAB_CLONES static void plan_back(const pair *k, const gradients *r) {
+    if (k->problem->kind == COST_SPACE)
+        plan_rows(COST_SPACE, k, r);
+    else if (k->problem->kind == COST_ABSOLUTE)
+        plan_rows(COST_ABSOLUTE, k, r);
+    else
+        plan_rows(COST_SQUARED, k, r);
+}
+
+OAB_CLONES static void iteration_back(const pair *k, const gradients *r) {
+    if (k->problem->kind == COST_SPACE)
+        iteration_rows(COST_SPACE, k, r);
+    else if (k->problem->kind == COST_ABSOLUTE)
+        iteration_rows(COST_ABSOLUTE, k, r);
+    else
+        iteration_rows(COST_SQUARED, k, r);
 }
 
 static void load_potential(const problem *p, double *to, const float *from) {
@@ -327,7 +318,7 @@ static void unroll(const pair *k, gradients *r, const float *all_u, const float 
         lse_of(p, k->t, k->s, k->u, k->z, r->lse_q);
         lse_of(p, k->s, k->t, r->v_before, k->z, r->lse_p);
         memset(r->gv_before, 0, (size_t)p->padded * sizeof(double));
-        iteration_rows(k, r);
+        iteration_back(k, r);
         for (int64_t j = 0; d_mu && j < p->points; j++) {
             d_nu[j] += p->eps * r->gv[j];
             d_mu[j] += p->eps * r->gu[j];
@@ -391,7 +382,7 @@ static void pair_gradient(const oab_call *call, int64_t n) {
     for (int64_t j = points; j < width; j++) r.lse_q[j] = -PADDING; /* no share for the padding */
     load_potential(p, k.u, done ? all_u + (done - 1) * points : NULL);
     load_potential(p, k.v, done ? all_v + (done - 1) * points : NULL);
-    plan_rows(&k, &r);
+    plan_back(&k, &r);
     const double upstream = call->in[5][n];
     if (p->kind == COST_SPACE) {
         mass_gradient(&k, &r, all_u, all_v, done, s, t, upstream, ds, dt);

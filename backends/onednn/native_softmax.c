@@ -5,6 +5,7 @@
 #include "native_math.h"
 
 #define TILE 64
+#define RUN 256 /* elements summed in float */
 
 typedef struct along { /* x seen as [outer, n, inner], the axis in the middle */
     int64_t outer, n, inner;
@@ -22,43 +23,31 @@ static along axis_of(const oassl_graph_value *x, int64_t axis) {
 /* ---- contiguous axis ----------------------------------------------------------------------------------------- */
 
 OAB_CLONES static void softmax_row(float *y, const float *x, int64_t n, int logarithm) {
-    float lanes[16], max = x[0];
-    for (int j = 0; j < 16; j++) lanes[j] = x[0];
-    int64_t k = 0;
-    for (; k + 16 <= n; k += 16)
-        for (int j = 0; j < 16; j++) lanes[j] = x[k + j] > lanes[j] ? x[k + j] : lanes[j];
-    for (; k < n; k++) max = x[k] > max ? x[k] : max;
-    for (int j = 0; j < 16; j++) {
-        max = lanes[j] > max ? lanes[j] : max;
-        lanes[j] = 0;
-    }
-    float sum = 0;
-    for (k = 0; k + 16 <= n; k += 16)
-        for (int j = 0; j < 16; j++) {
-            const float shifted = x[k + j] - max, e = oab_exp(shifted);
-            lanes[j] += e;
-            y[k + j] = logarithm ? shifted : e;
+    float max = x[0];
+    double total = 0;
+#pragma omp simd reduction(max : max)
+    for (int64_t k = 1; k < n; k++) max = x[k] > max ? x[k] : max;
+    for (int64_t start = 0; start < n; start += RUN) {
+        const int64_t end = start + RUN < n ? start + RUN : n;
+        float sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t k = start; k < end; k++) {
+            const float shifted = x[k] - max, e = oab_exp(shifted);
+            sum += e;
+            y[k] = logarithm ? shifted : e;
         }
-    for (; k < n; k++) {
-        const float shifted = x[k] - max, e = oab_exp(shifted);
-        sum += e;
-        y[k] = logarithm ? shifted : e;
+        total += sum;
     }
-    for (int j = 0; j < 16; j++) sum += lanes[j];
-    const float scale = logarithm ? 1.0f : 1.0f / sum, shift = logarithm ? -oab_log(sum) : 0.0f;
-#pragma GCC ivdep
-    for (k = 0; k < n; k++) y[k] = y[k] * scale + shift;
+    const float scale = logarithm ? 1.0f : (float)(1.0 / total), shift = logarithm ? -(float)log(total) : 0.0f;
+    for (int64_t k = 0; k < n; k++) y[k] = y[k] * scale + shift;
 }
 
 OAB_CLONES static void softmax_grad_row(float *dx, const float *y, const float *dy, int64_t n, int logarithm) {
-    float lanes[16] = {0}, sum = 0;
-    int64_t k = 0;
-    for (; k + 16 <= n; k += 16)
-        for (int j = 0; j < 16; j++) lanes[j] += logarithm ? dy[k + j] : y[k + j] * dy[k + j];
-    for (; k < n; k++) sum += logarithm ? dy[k] : y[k] * dy[k];
-    for (int j = 0; j < 16; j++) sum += lanes[j];
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t k = 0; k < n; k++) sum += logarithm ? dy[k] : y[k] * dy[k];
 #pragma GCC ivdep
-    for (k = 0; k < n; k++) dx[k] = logarithm ? dy[k] - oab_exp(y[k]) * sum : y[k] * (dy[k] - sum);
+    for (int64_t k = 0; k < n; k++) dx[k] = logarithm ? dy[k] - oab_exp(y[k]) * sum : y[k] * (dy[k] - sum);
 }
 
 /* ---- strided axis: a tile of columns -------------------------------------------------------------------------- */
@@ -142,25 +131,14 @@ OAB_KERNEL(softmax_grad) {
 
 OAB_CLONES static void norm_row(float *y, const float *x, const float *gamma, const float *beta, int64_t n, float eps,
                                 float *out_mean, float *out_rstd) {
-    float lanes[16] = {0}, tail = 0;
-    int64_t k = 0;
-    for (; k + 16 <= n; k += 16)
-        for (int j = 0; j < 16; j++) lanes[j] += x[k + j];
-    for (; k < n; k++) tail += x[k];
-    double sum = tail;
-    for (int j = 0; j < 16; j++) {
-        sum += lanes[j];
-        lanes[j] = 0;
-    }
-    const float mean = (float)(sum / (double)n);
-    tail = 0;
-    for (k = 0; k + 16 <= n; k += 16)
-        for (int j = 0; j < 16; j++) lanes[j] += (x[k + j] - mean) * (x[k + j] - mean);
-    for (; k < n; k++) tail += (x[k] - mean) * (x[k] - mean);
-    double squares = tail;
-    for (int j = 0; j < 16; j++) squares += lanes[j];
-    const float rstd = (float)(1.0 / sqrt(squares / (double)n + eps));
-    for (k = 0; k < n; k++) y[k] = (x[k] - mean) * rstd * gamma[k] + beta[k];
+    float sum = 0, squares = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t k = 0; k < n; k++) sum += x[k];
+    const float mean = sum / (float)n;
+#pragma omp simd reduction(+ : squares)
+    for (int64_t k = 0; k < n; k++) squares += (x[k] - mean) * (x[k] - mean);
+    const float rstd = (float)(1.0 / sqrt((double)squares / (double)n + eps));
+    for (int64_t k = 0; k < n; k++) y[k] = (x[k] - mean) * rstd * gamma[k] + beta[k];
     *out_mean = mean;
     *out_rstd = rstd;
 }
@@ -188,26 +166,15 @@ OAB_CLONES static void norm_grad_row(float *restrict dx, const float *restrict x
                                      float mean, float rstd, const float *restrict dy, int64_t n,
                                      const norm_sums *sums) {
     double *restrict dgamma = sums->gamma, *restrict dbeta = sums->beta;
-    float first[16] = {0}, second[16] = {0};
-    int64_t k = 0;
-    double g_sum = 0, gx_sum = 0;
-    for (; k + 16 <= n; k += 16)
-        for (int j = 0; j < 16; j++) {
-            const float g = dy[k + j] * gamma[k + j];
-            first[j] += g;
-            second[j] += g * ((x[k + j] - mean) * rstd);
-        }
-    for (; k < n; k++) {
+    float g_sum = 0, gx_sum = 0;
+#pragma omp simd reduction(+ : g_sum, gx_sum)
+    for (int64_t k = 0; k < n; k++) {
         const float g = dy[k] * gamma[k];
         g_sum += g;
         gx_sum += g * ((x[k] - mean) * rstd);
     }
-    for (int j = 0; j < 16; j++) {
-        g_sum += first[j];
-        gx_sum += second[j];
-    }
-    const float g_mean = (float)(g_sum / (double)n), gx_mean = (float)(gx_sum / (double)n);
-    for (k = 0; k < n; k++) {
+    const float g_mean = g_sum / (float)n, gx_mean = gx_sum / (float)n;
+    for (int64_t k = 0; k < n; k++) {
         const float normalised = (x[k] - mean) * rstd;
         dx[k] = rstd * (dy[k] * gamma[k] - g_mean - normalised * gx_mean);
         dgamma[k] += dy[k] * normalised;
