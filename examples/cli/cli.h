@@ -58,8 +58,8 @@ extern cli_common common;
 #define CLI_END {NULL, CLI_FLAG, NULL, NULL, NULL, false}
 
 /* A context with the common options, the log on standard error, progress bar and Ctrl-C wired in.  NULL after
- * printing the reason. */
-oassl_context *cli_open(void);
+ * printing the reason; *out_code is then the exit code. */
+oassl_context *cli_open(int *out_code);
 /* Prints the library's error for a failed call and returns the exit code: 2 for wrong input, 1 otherwise. */
 int cli_failed(oassl_status status);
 /* Ends the progress line, if one is shown. */

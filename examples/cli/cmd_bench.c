@@ -123,8 +123,8 @@ int cmd_bench(int argc, char **argv) {
     if (code >= 0) return code;
     if (batch < 1 || batch > 1024 || size < 32 || size > 4096 || width < 1 || width > 1024 || repeats < 1 || repeats > MAX_REPEATS)
         return cli_wrong(&command, "expected batch 1 to 1024, size 32 to 4096, width 1 to 1024, repeats 1 to %d", MAX_REPEATS);
-    oassl_context *context = cli_open();
-    if (!context) return 1;
+    oassl_context *context = cli_open(&code);
+    if (!context) return code;
     work w = {0};
     oassl_model *model = NULL;
     timing inference = {0}, training = {0};

@@ -31,8 +31,8 @@ static int check(int argc, char **argv) {
     };
     int code = cli_parse(&check_command, table, argc, argv);
     if (code >= 0) return code;
-    oassl_context *context = cli_open();
-    if (!context) return 1;
+    oassl_context *context = cli_open(&code);
+    if (!context) return code;
     json_t *defects = json_array();
     oassl_caption_check_options options = OASSL_CAPTION_CHECK_OPTIONS_INIT;
     options.n_sources = (uint32_t)sources;
@@ -86,8 +86,8 @@ static int encode(int argc, char **argv) {
     if (code >= 0) return code;
     bool mean = strcmp(pooling, "mean") == 0;
     if (!mean && strcmp(pooling, "cls") != 0) return cli_wrong(&encode_command, "--pooling: expected cls or mean, found '%s'", pooling);
-    oassl_context *context = cli_open();
-    if (!context) return 1;
+    oassl_context *context = cli_open(&code);
+    if (!context) return code;
     oassl_caption_encode_options options = OASSL_CAPTION_ENCODE_OPTIONS_INIT;
     options.n_sources = (uint32_t)sources;
     options.batch = (uint32_t)batch;

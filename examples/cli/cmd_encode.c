@@ -141,8 +141,8 @@ int cmd_encode(int argc, char **argv) {
     if (size && (size < 32 || size > 4096)) return cli_wrong(&command, "--size: expected 32 to 4096");
     bool mean = strcmp(pooling, "mean") == 0;
     if (!mean && strcmp(pooling, "cls") != 0) return cli_wrong(&command, "--pooling: expected cls or mean, found '%s'", pooling);
-    oassl_context *context = cli_open();
-    if (!context) return 1;
+    oassl_context *context = cli_open(&code);
+    if (!context) return code;
     oassl_status status;
     if (text) {
         oassl_encoder *encoder = NULL;

@@ -150,8 +150,8 @@ int cmd_eval(int argc, char **argv) {
         fprintf(stderr, "oassl eval: --overlays %s: %s\n", folder, strerror(errno));
         return 2;
     }
-    oassl_context *context = cli_open();
-    if (!context) return 1;
+    oassl_context *context = cli_open(&code);
+    if (!context) return code;
     oassl_model *model = NULL;
     overlays pictures = {context, folder, n_overlays};
     oassl_evaluate_options options = OASSL_EVALUATE_OPTIONS_INIT;

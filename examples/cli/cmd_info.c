@@ -15,8 +15,8 @@ int cmd_info(int argc, char **argv) {
     const cli_option options[] = {CLI_COMMON_OPTIONS, CLI_END};
     int code = cli_parse(&command, options, argc, argv);
     if (code >= 0) return code;
-    oassl_context *context = cli_open();
-    if (!context) return 1;
+    oassl_context *context = cli_open(&code);
+    if (!context) return code;
     json_t *backends = json_array();
     if (!common.json)
         printf("oassl %s, %u threads\n\n", oassl_version_string(), oassl_context_n_threads(context));

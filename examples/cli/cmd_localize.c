@@ -111,8 +111,8 @@ int cmd_localize(int argc, char **argv) {
     bool suppress = strcmp(identify, "suppress") == 0;
     if (!suppress && strcmp(identify, "published") != 0)
         return cli_wrong(&command, "--identify: expected published or suppress, found '%s'", identify);
-    oassl_context *context = cli_open();
-    if (!context) return 1;
+    oassl_context *context = cli_open(&code);
+    if (!context) return code;
     oassl_model *model = NULL;
     oassl_localizer *localizer = NULL;
     oassl_localizer_options options = OASSL_LOCALIZER_OPTIONS_INIT;

@@ -74,8 +74,8 @@ int cmd_synth(int argc, char **argv) {
     options.label_playing = playing;
     options.masks = masks;
     options.jpeg = jpeg;
-    oassl_context *context = cli_open();
-    if (!context) return 1;
+    oassl_context *context = cli_open(&code);
+    if (!context) return code;
     oassl_status status = oassl_synth_write(context, &options, out);
     if (status == OASSL_STATUS_OK && encoder) status = make_encoder(context, out, seed);
     code = status == OASSL_STATUS_OK ? 0 : cli_failed(status);

@@ -73,8 +73,8 @@ int cmd_train(int argc, char **argv) {
     if (set_pairs(&options, &pairs) != OASSL_STATUS_OK) return 2;
     if (init) options.init = init;
 
-    oassl_context *context = cli_open();
-    if (!context) return 1;
+    oassl_context *context = cli_open(&code);
+    if (!context) return code;
     oassl_trainer *trainer = NULL;
     status = oassl_trainer_create(context, &options, data, captions, out, &trainer);
     if (status == OASSL_STATUS_OK && resume) status = oassl_trainer_resume(trainer);

@@ -26,12 +26,19 @@ static void print_usage(FILE *to) {
     fputs("\n'oassl COMMAND --help' explains a command and gives an example.\n", to);
 }
 
+/* What was printed may not have arrived: a full disk, a closed pipe. */
+static int finish(int code) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    perror("oassl: standard output");
+    return code ? code : 1;
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) return print_usage(stderr), 2;
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) return print_usage(stdout), 0;
     if (strcmp(argv[1], "--version") == 0) return printf("oassl %s\n", oassl_version_string()), 0;
     for (int i = 0; i < N_COMMANDS; i++)
-        if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
+        if (strcmp(argv[1], commands[i].name) == 0) return finish(commands[i].run(argc - 1, argv + 1));
     fprintf(stderr, "oassl: no command '%s'; 'oassl --help' lists them\n", argv[1]);
     return 2;
 }

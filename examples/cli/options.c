@@ -58,6 +58,15 @@ static bool store(const cli_option *option, const char *text) {
     }
 }
 
+static const char *expected(const cli_option *option) {
+    switch (option->kind) {
+    case CLI_UINT: return "a whole number from 0 to 4294967295";
+    case CLI_UINT64: return "a whole number from 0 to 18446744073709551615";
+    case CLI_DOUBLE: return "a number";
+    default: return "less of them";
+    }
+}
+
 static const cli_option *find(const cli_option *options, const char *name) {
     for (const cli_option *o = options; o->name; o++)
         if (strcmp(o->name, name) == 0) return o;
@@ -84,7 +93,7 @@ int cli_parse(const cli_command *command, const cli_option *options, int argc, c
             continue;
         }
         if (i + 1 == argc) return cli_wrong(command, "%s needs a value", argv[i]);
-        if (!store(option, argv[i + 1])) return cli_wrong(command, "%s: '%s' is not a %s", argv[i], argv[i + 1], option->value_name);
+        if (!store(option, argv[i + 1])) return cli_wrong(command, "%s: expected %s, found '%s'", argv[i], expected(option), argv[i + 1]);
         i++;
     }
     for (const cli_option *o = options; o->name; o++)

@@ -85,7 +85,7 @@ static void on_log(void *user, int32_t level, const char *text) {
     fprintf(stderr, "%s%s\n", names[level >= 0 && level <= 4 ? level : 0], text);
 }
 
-oassl_context *cli_open(void) {
+oassl_context *cli_open(int *out_code) {
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -98,7 +98,7 @@ oassl_context *cli_open(void) {
     oassl_context *context;
     oassl_status status = oassl_context_create(&options, &context);
     if (status == OASSL_STATUS_OK) return context;
-    cli_failed(status);
+    *out_code = cli_failed(status);
     return NULL;
 }
 
