@@ -82,6 +82,8 @@ def parser():
 
 
 def complain(text):
+    if isinstance(text, OSError) and text.filename:
+        text = f"{text.filename}: {text.strerror}"
     print(f"oassl.caption: {text}".encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
 
 

@@ -123,8 +123,8 @@ class Client:
         import httpx  # here: the rest of the package works without
 
         self.httpx = httpx
-        self.base = base_url(server)
-        self.name = public_url(self.base)
+        self.name = public_url(base_url(server))  # for people and records: without password
+        self.base = self.name if api_key else base_url(server)  # httpx would prefer the address's to the key
         self.limits = limits or Limits()
         self.n_retries = 0
         self._resume_at = 0.0  # nobody asks before: the server said Retry-After
