@@ -79,22 +79,33 @@ static oassl_status check_mixture(const oai_dataset *d, const oassl_record *reco
     return OASSL_STATUS_OK;
 }
 
-/* How many records make a sample of n_sources: the same for all, so that all pictures have the same size. */
-static oassl_status check_parts(oai_dataset *d, const oassl_record *record) {
-    uint32_t own = record->n_mix > 0 ? record->n_mix : 1, sources = sources_of(record), wanted = d->options.n_sources;
-    if (record->n_mix > 0) OAI_TRY(check_mixture(d, record, &sources));
-    if (wanted % sources != 0)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
-                        "record '%s' has %u sources, which does not divide n_sources = %u", record->id, sources, wanted);
-    uint32_t n_parts = own * (wanted / sources);
-    if (record->n_mix > 0 && wanted != sources)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "record '%s' is a mixture of %u sources, n_sources is %u", record->id, sources, wanted);
-    if (d->n_parts == 0) d->n_parts = n_parts;
-    if (d->n_parts != n_parts)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
-                        "record '%s' needs %u pictures for %u sources where earlier records need %u: samples of one training must be alike",
-                        record->id, n_parts, wanted, d->n_parts);
+/* How many pictures a record needs for a sample of n_sources.  Only captions count what sounds in a picture: without
+ * them a picture with more is as good as any. */
+static oassl_status count_parts(const oai_dataset *d, const oassl_record *record, uint32_t *out_n_parts) {
+    uint32_t sources = sources_of(record), wanted = d->options.n_sources;
+    if (record->n_mix > 0) {
+        OAI_TRY(check_mixture(d, record, &sources));
+        if (!d->captions) sources = record->n_mix;
+        if (wanted != sources)
+            return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "record '%s' is a mixture of %u sources, n_sources is %u", record->id, sources, wanted);
+        *out_n_parts = record->n_mix;
+        return OASSL_STATUS_OK;
+    }
+    if (d->captions && wanted % sources != 0)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "record '%s' has %u sources, which does not divide n_sources = %u", record->id, sources, wanted);
+    *out_n_parts = sources < wanted ? wanted / sources : 1;
     return OASSL_STATUS_OK;
+}
+
+/* The same number for all, so that all pictures have the same size; without captions the most that one needs. */
+static oassl_status check_parts(oai_dataset *d, const oassl_record *record) {
+    uint32_t n_parts;
+    OAI_TRY(count_parts(d, record, &n_parts));
+    if (d->n_parts == 0 || (!d->captions && n_parts > d->n_parts)) d->n_parts = n_parts;
+    if (d->n_parts == n_parts || !d->captions) return OASSL_STATUS_OK;
+    return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
+                    "record '%s' needs %u pictures for %u sources where earlier records need %u: samples of one training must be alike",
+                    record->id, n_parts, d->options.n_sources, d->n_parts);
 }
 
 static oassl_status check_caption(const oai_dataset *d, const oassl_record *record) {

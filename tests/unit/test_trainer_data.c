@@ -210,9 +210,35 @@ static void test_mixtures_of_the_manifest(void **state) {
     options = plain_options(3, OASSL_AXIS_HEIGHT, 0);
     MUST(oai_options_resolve(&options, &resolved));
     must_name(oai_dataset_open(&oai_default_host, &resolved, SOLOS "/mixed.jsonl", SOLOS "/captions.npz", "train", &dataset),
-              OASSL_STATUS_INVALID_ARGUMENT, "'m'", "n_sources = 3");
+              OASSL_STATUS_INVALID_ARGUMENT, "'m'", "n_sources is 3");
     free(solos);
     free(manifest);
+}
+
+/* Only captions count what sounds in a picture. */
+static void test_pictures_with_several_sources(void **state) {
+    (void)state;
+    static const char text[] =
+        "{\"id\": \"solo_00000\", \"image\": \"images/solo_00000.png\", \"audio\": \"audio/solo_00000.wav\", \"split\": \"train\", \"sources\": "
+        "[{\"label\": \"bird\", \"box\": [1, 1, 9, 9]}, {\"label\": \"bird\", \"box\": [11, 1, 19, 9]}, {\"label\": \"bird\", \"box\": [21, 1, 29, 9]}]}\n"
+        "{\"id\": \"solo_00001\", \"image\": \"images/solo_00001.png\", \"audio\": \"audio/solo_00001.wav\", \"split\": \"train\", \"sources\": "
+        "[{\"label\": \"dog\", \"box\": [1, 1, 9, 9]}]}\n"
+        "{\"id\": \"solo_00002\", \"image\": \"images/solo_00002.png\", \"audio\": \"audio/solo_00002.wav\", \"split\": \"train\", \"sources\": []}\n";
+    tiny_write_file(SOLOS "/several.jsonl", text, sizeof text - 1);
+    for (uint32_t n = 1; n <= 2; n++) {
+        oassl_trainer_options options = plain_options(n, OASSL_AXIS_WIDTH, 0), resolved;
+        oai_dataset *dataset;
+        MUST(oai_options_resolve(&options, &resolved));
+        must_name(oai_dataset_open(&oai_default_host, &resolved, SOLOS "/several.jsonl", SOLOS "/captions.npz", "train", &dataset),
+                  OASSL_STATUS_INVALID_ARGUMENT, "'solo_00000'", "3 sources");
+        options.loss.lambda_oca = options.loss.lambda_ori = 0;
+        dataset = open_dataset(SOLOS "/several.jsonl", &options);
+        assert_int_equal(oai_dataset_shape(dataset, 1).width, n * SIDE);
+        assert_int_equal(oai_dataset_shape(dataset, 1).n_foreground, 0);
+        sample s = take(dataset, 0);
+        drop(&s);
+        oai_dataset_close(dataset);
+    }
 }
 
 /* A training sample is determined by seed and number: by nothing that was drawn before. */
@@ -536,6 +562,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mixtures),
         cmocka_unit_test(test_mixtures_of_the_manifest),
+        cmocka_unit_test(test_pictures_with_several_sources),
         cmocka_unit_test(test_samples_do_not_depend_on_history),
         cmocka_unit_test(test_fed_batches_train_as_the_manifest_does),
         cmocka_unit_test(test_a_fed_trainer_keeps_its_state),
