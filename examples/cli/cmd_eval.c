@@ -4,12 +4,13 @@
 #include <sys/stat.h>
 
 #include "cli.h"
+#include "report.h"
 
 static const cli_command command = {
     "eval", "score a model on a manifest", "--model W --data M [--split S] [options]",
     "Prints the canonical scores of the model, of the same model with the sounds of other samples (--mismatched), of the\n"
     "centre box and of the whole image.  --overlays writes the first N pictures with heat-map, found boxes (white) and\n"
-    "true boxes (green); --json the result for machines.\n\n"
+    "true boxes (green); --json the result for machines; --report one HTML file to read and to pass on.\n\n"
     "example:\n  oassl eval --model run/best.safetensors --data duet/manifest.jsonl --split test --mismatched --overlays out\n"};
 
 /* ---- overlays ----------------------------------------------------------------------------------------------- */
@@ -94,24 +95,28 @@ static void print_row(const char *name, const oassl_metric_scores *s) {
            s->adaptive_success_50, s->success_30, s->success_50, s->auc, s->ap);
 }
 
-static void report(const char *model, const char *data, const char *split, const oassl_evaluation *result, const oassl_evaluation *mismatched) {
+static json_t *result_json(const char *model, const char *data, const char *split, const oassl_evaluation *result,
+                           const oassl_evaluation *mismatched) {
     const oassl_metric_result *m = &result->metric;
-    if (common.json) {
-        char hash[32];
-        snprintf(hash, sizeof hash, "%016llx", (unsigned long long)m->list_hash);
-        json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:o, s:o}", "version",
-                                oassl_version_string(), "protocol", "canonical", "model", model, "data", data, "split", split, "list_hash", hash,
-                                "n_samples", (json_int_t)m->n_samples, "n_pairs", (json_int_t)m->n_pairs, "n_twin", (json_int_t)m->n_twin,
-                                "n_skipped", (json_int_t)result->n_skipped, "confidence", result->confidence, "similarity", result->similarity,
-                                "seconds", result->seconds, "scores", scores_json(&m->model), "centre_box", scores_json(&m->centre),
-                                "whole_image", scores_json(&m->whole));
-        if (mismatched) {
-            json_object_set_new(out, "mismatched", scores_json(&mismatched->metric.model));
-            json_object_set_new(out, "mismatched_confidence", json_real(mismatched->confidence));
-        }
-        cli_print_json(out);
-        return;
+    char hash[32];
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)m->list_hash);
+    json_t *out = json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:o, s:o}", "version",
+                            oassl_version_string(), "protocol", "canonical", "model", json_clean_string(model), "data", json_clean_string(data), "split",
+                            json_clean_string(split), "list_hash", hash,
+                            "n_samples", (json_int_t)m->n_samples, "n_pairs", (json_int_t)m->n_pairs, "n_twin", (json_int_t)m->n_twin,
+                            "n_skipped", (json_int_t)result->n_skipped, "confidence", result->confidence, "similarity", result->similarity,
+                            "seconds", result->seconds, "scores", scores_json(&m->model), "centre_box", scores_json(&m->centre),
+                            "whole_image", scores_json(&m->whole));
+    if (mismatched) {
+        json_object_set_new(out, "mismatched", scores_json(&mismatched->metric.model));
+        json_object_set_new(out, "mismatched_confidence", json_real(mismatched->confidence));
     }
+    return out;
+}
+
+static void print_result(const char *model, const char *data, const char *split, const oassl_evaluation *result,
+                         const oassl_evaluation *mismatched) {
+    const oassl_metric_result *m = &result->metric;
     printf("%s on %s %s: %llu samples, %llu sources (%llu with a silent twin), %llu skipped\n\n", model, data, split,
            (unsigned long long)m->n_samples, (unsigned long long)m->n_pairs, (unsigned long long)m->n_twin, (unsigned long long)result->n_skipped);
     printf("  %-16s %8s %8s %8s %8s %8s %8s %8s %8s\n", "", "pointing", "twin", "adapt.3", "adapt.5", "cIoU.3", "cIoU.5", "AUC", "AP");
@@ -125,7 +130,7 @@ static void report(const char *model, const char *data, const char *split, const
 }
 
 int cmd_eval(int argc, char **argv) {
-    const char *model_path = NULL, *data = NULL, *split = "test", *folder = NULL, *identify = "published";
+    const char *model_path = NULL, *data = NULL, *split = "test", *folder = NULL, *identify = "published", *report_path = NULL;
     uint64_t max = 0, n_overlays = 16;
     bool mismatched = false, skip = false;
     const cli_option table[] = {
@@ -137,6 +142,7 @@ int cmd_eval(int argc, char **argv) {
         {"--skip-missing", CLI_FLAG, &skip, NULL, "leave out records whose media are missing, and count them", false},
         {"--overlays", CLI_TEXT, &folder, "D", "folder for pictures of what was found", false},
         {"--n-overlays", CLI_UINT, &n_overlays, "N", "how many of them; default 16", false},
+        {"--report", CLI_TEXT, &report_path, "F", "HTML page of the result, with the best and worst samples", false},
         {"--identify", CLI_TEXT, &identify, "RULE", "several sources: published (default) or suppress", false},
         CLI_COMMON_OPTIONS,
         CLI_END,
@@ -160,17 +166,26 @@ int cmd_eval(int argc, char **argv) {
     options.max_samples = max;
     options.missing = skip ? OASSL_MISSING_SKIP : OASSL_MISSING_ERROR;
     if (folder) options.on_sample = write_overlay, options.user = &pictures;
+    report *page = report_path ? report_create(context) : NULL;
+    if (report_path && !page) return oassl_context_destroy(context), 1;
+    report_listen(page, &options, false);
     oassl_evaluation result = OASSL_EVALUATION_INIT, wrong = OASSL_EVALUATION_INIT;
     oassl_status status = oassl_model_load(context, model_path, NULL, &model);
     if (status == OASSL_STATUS_OK) status = oassl_evaluate(model, data, &options, &result);
     if (status == OASSL_STATUS_OK && mismatched) {
         options.mismatched = 1;
         options.on_sample = NULL;
+        report_listen(page, &options, true);
         status = oassl_evaluate(model, data, &options, &wrong);
     }
     code = status == OASSL_STATUS_OK ? 0 : cli_failed(status);
     cli_progress_end();
-    if (code == 0) report(model_path, data, split, &result, mismatched ? &wrong : NULL);
+    json_t *out = result_json(model_path, data, split, &result, mismatched ? &wrong : NULL);
+    if (code == 0 && page) code = report_finish(page, report_path, out);
+    if (code == 0 && common.json) cli_print_json(json_incref(out));
+    else if (code == 0) print_result(model_path, data, split, &result, mismatched ? &wrong : NULL);
+    json_decref(out);
+    report_destroy(page);
     oassl_model_destroy(model);
     oassl_context_destroy(context);
     return code;

@@ -1,0 +1,49 @@
+/* Pieces of the report, shared by its files. */
+#ifndef OASSL_CLI_REPORT_PARTS_H
+#define OASSL_CLI_REPORT_PARTS_H
+
+#include <stdio.h>
+
+#include "report.h"
+
+/* A true or predicted pair as the report keeps it. */
+enum { REPORT_STEPS = 21 }; /* thresholds 0, 0.05 .. 1 */
+
+/* Text into HTML: marks escaped, bytes that are no UTF-8 and control characters replaced by U+FFFD.  NULL is "". */
+void html_text(FILE *out, const char *text);
+
+/* ---- report_sample.c: the drawing of one sample ---- */
+
+/* A card: id, sources with their scores, pictures and spectrogram as data URLs.  `pairs` in order of sources. */
+oassl_status sample_card(const oassl_context *context, const char *folder, const oassl_metric_sample *sample, const oassl_image *picture,
+                         const oassl_audio *sound, const oassl_metric_pair *pairs, double score, json_t **out_card);
+
+/* ---- report_svg.c ---- */
+
+typedef struct svg_line {
+    const char *label;
+    const json_t *values; /* REPORT_STEPS numbers */
+    int colour;           /* 0..7, or SVG_CENTRE, SVG_WHOLE */
+    int wrong;            /* 1: dashed */
+} svg_line;
+enum { SVG_CENTRE = 8, SVG_WHOLE = 9, SVG_MAX_LINES = 24 };
+
+void svg_curves(FILE *out, const char *title, const svg_line *lines, int n);
+void svg_legend(FILE *out, const svg_line *lines, int n);
+
+/* ---- report_table.c ---- */
+
+/* How a figure is called, and what it means; NULL for a key that is not known. */
+const char *score_name(const char *key);
+const char *score_meaning(const char *key);
+const char *score_key(int index); /* in the order of tables; NULL past the last */
+/* "mean_ciou" to "mean ciou". */
+void html_key(FILE *out, const char *key);
+/* The interval of scores[key]: from "interval", "intervals", "bootstrap" or "confidence_intervals" beside or inside the scores. */
+int find_interval(const json_t *holder, const char *key, double *out_low, double *out_high);
+/* Anything at all, as tables and lists. */
+void html_any(FILE *out, const char *heading, const json_t *value, int level);
+
+extern const char report_style[];
+
+#endif
