@@ -13,6 +13,7 @@ static const struct {
     {"captions", cmd_captions, "check caption files, encode them into reference features"},
     {"train", cmd_train, "train a model, or pre-train its visual trunk"},
     {"eval", cmd_eval, "score a model on a manifest"},
+    {"report", cmd_report, "results side by side in one HTML page"},
     {"localize", cmd_localize, "find a sound in a picture"},
     {"encode", cmd_encode, "features of a picture, a sound or a text"},
     {"bench", cmd_bench, "time inference and training steps"},
