@@ -31,27 +31,29 @@ struct oassl_backend_exec {
 
 /* ---- threads and denormals ----------------------------------------------------------------------------------- */
 
-static _Thread_local uint32_t host_float_mode;
+/* Results near zero become denormal in long training runs and are a hundred times slower to compute with; ours are
+ * flushed, denormals that the caller hands in still count.  The mode belongs to a thread, and OpenMP may replace its
+ * threads between two parallel regions: all of them get the caller's mode back, as they had it when they were made. */
+static void set_float_mode(uint32_t mode) {
+#ifdef __SSE__
+#pragma omp parallel
+    _mm_setcsr(mode);
+#else
+    (void)mode;
+#endif
+}
 
 void oab_onednn_enter(uint32_t n_threads, oab_environment *saved) {
     saved->threads = omp_get_max_threads();
     omp_set_num_threads((int)n_threads);
 #ifdef __SSE__
-    /* Results near zero become denormal in long training runs and are a hundred times slower to compute with.
-     * Denormals that the caller hands in still count. */
-#pragma omp parallel
-    {
-        host_float_mode = _mm_getcsr();
-        _mm_setcsr(host_float_mode | 0x8000); /* flush to zero */
-    }
+    saved->float_mode = _mm_getcsr();
+    set_float_mode(saved->float_mode | 0x8000);
 #endif
 }
 
 void oab_onednn_leave(const oab_environment *saved) {
-#ifdef __SSE__
-#pragma omp parallel
-    _mm_setcsr(host_float_mode);
-#endif
+    set_float_mode(saved->float_mode);
     omp_set_num_threads(saved->threads);
 }
 

@@ -243,6 +243,7 @@ int64_t oab_onednn_count(const oassl_graph_value *value);
 /* exec.c */
 typedef struct oab_environment {
     int32_t threads;
+    uint32_t float_mode;
 } oab_environment;
 void oab_onednn_enter(uint32_t n_threads, oab_environment *saved); /* thread count, denormals flushed */
 void oab_onednn_leave(const oab_environment *saved);
