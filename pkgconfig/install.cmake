@@ -30,7 +30,7 @@ foreach(which LIBDIR INCLUDEDIR)
 endforeach()
 # For `pkg-config --static`: a static library does not say what it needs.
 set(OASSL_PC_LIBS_PRIVATE)
-foreach(module SNDFILE SOXR JANSSON UTF8PROC)
+foreach(module SNDFILE SOXR JANSSON UTF8PROC EXPAT)
   foreach(directory ${${module}_LIBRARY_DIRS})
     if(NOT directory IN_LIST CMAKE_C_IMPLICIT_LINK_DIRECTORIES)
       list(APPEND OASSL_PC_LIBS_PRIVATE -L${directory})

@@ -11,6 +11,7 @@ static const struct {
     {"info", cmd_info, "backends, devices, versions"},
     {"synth", cmd_synth, "make the built-in audio-visual data set"},
     {"captions", cmd_captions, "check caption files, encode them into reference features"},
+    {"data", cmd_data, "published annotation files: import, check, count"},
     {"train", cmd_train, "train a model, or pre-train its visual trunk"},
     {"eval", cmd_eval, "score a model on a manifest"},
     {"report", cmd_report, "results side by side in one HTML page"},

@@ -3,11 +3,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/options.h"
+#include "data/check.h"
+#include "data/import.h"
 #include "data/manifest.h"
 #include "data/synth.h"
 #include "dsp/audio_file.h"
@@ -80,6 +83,83 @@ const char *oassl_manifest_missing(const oassl_manifest *manifest, uint64_t inde
     return manifest ? oai_manifest_missing(manifest, index) : NULL;
 }
 
+/* ---- published annotation files ------------------------------------------------------------------------------- */
+
+static oassl_status check_import(const oassl_import_options *o) {
+    if (!o->format || !*o->format)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "import options: format is not given");
+    if (!o->annotations || !*o->annotations)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "import options: annotations is not given");
+    if (o->mix_sources && (o->mix_sources < 2 || o->mix_sources > OAI_IMPORT_MAX_MIX))
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "import options: mix_sources is %u, expected 2..%d",
+                        o->mix_sources, OAI_IMPORT_MAX_MIX);
+    if (o->mix && o->mix_sources)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "import options: mix and mix_sources exclude each other");
+    if (o->axis != 0 && o->axis != 1)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "import options: axis is %d, expected 0 or 1", o->axis);
+    return OASSL_STATUS_OK;
+}
+
+/* As much of our struct as the caller's has room for. */
+static void give_counts(void *out, const void *counts, size_t bytes) {
+    uint32_t size;
+    if (!out) return;
+    memcpy(&size, out, sizeof size);
+    memcpy(out, counts, size < bytes ? size : bytes);
+    memcpy(out, &size, sizeof size);
+}
+
+oassl_status oassl_data_import(const oassl_context *context, const oassl_import_options *options, const char *out_path,
+                               oassl_import_counts *out_counts) {
+    if (!context) return null_argument(__func__, "context");
+    if (!options) return null_argument(__func__, "options");
+    if (!out_path || !*out_path) return null_argument(__func__, "out_path");
+    oassl_import_options o;
+    oassl_import_counts counts = OASSL_IMPORT_COUNTS_INIT;
+    OAI_TRY(oai_options_read("import options", options, &o, sizeof o));
+    if (out_counts && out_counts->struct_size < sizeof(uint32_t))
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_data_import: out_counts: use OASSL_IMPORT_COUNTS_INIT");
+    OAI_TRY(check_import(&o));
+    oassl_status status = oai_import_run(oai_context_host(context), &o, out_path, &counts);
+    give_counts(out_counts, &counts, sizeof counts);
+    return status;
+}
+
+const char *oassl_import_format(uint32_t index, const char **out_summary) {
+    const oai_import_format *format = oai_import_format_at(index);
+    if (out_summary) *out_summary = format ? format->summary : NULL;
+    return format ? format->name : NULL;
+}
+
+oassl_status oassl_data_check(const oassl_context *context, const char *path, const oassl_check_options *options,
+                              oassl_check_counts *out_counts) {
+    if (!context) return null_argument(__func__, "context");
+    if (!path || !*path) return null_argument(__func__, "path");
+    if (!out_counts) return null_argument(__func__, "out_counts");
+    oassl_check_options o;
+    oassl_check_counts counts = OASSL_CHECK_COUNTS_INIT;
+    OAI_TRY(oai_options_read("check options", options, &o, sizeof o));
+    if (out_counts->struct_size < sizeof(uint32_t))
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_data_check: out_counts: use OASSL_CHECK_COUNTS_INIT");
+    oassl_status status = oai_data_check(oai_context_host(context), path, &o, &counts);
+    give_counts(out_counts, &counts, sizeof counts);
+    return status;
+}
+
+oassl_status oassl_data_stats(const oassl_context *context, const char *path, char *out_text, uint64_t capacity,
+                              uint64_t *out_bytes) {
+    if (!context) return null_argument(__func__, "context");
+    if (!path || !*path) return null_argument(__func__, "path");
+    if (!out_bytes) return null_argument(__func__, "out_bytes");
+    if (capacity && !out_text) return null_argument(__func__, "out_text");
+    char *text;
+    OAI_TRY(oai_data_stats(oai_context_host(context), path, &text));
+    *out_bytes = strlen(text) + 1;
+    if (capacity) snprintf(out_text, capacity, "%s", text);
+    free(text);
+    return OASSL_STATUS_OK;
+}
+
 /* ---- writing the built-in data -------------------------------------------------------------------------------- */
 
 typedef struct synth_job {
@@ -133,7 +213,8 @@ enum { PATH_BYTES = 64 };
 typedef struct clip_record {
     oassl_record record;
     oassl_record_source sources[OAI_SYNTH_MAX_SOURCES], silent[OAI_SYNTH_MAX_OBJECTS];
-    char id[PATH_BYTES], label[PATH_BYTES], image[PATH_BYTES + 16], audio[PATH_BYTES + 16], masks[OAI_SYNTH_MAX_SOURCES][PATH_BYTES + 24];
+    char id[PATH_BYTES], label[PATH_BYTES], image[PATH_BYTES + 16], audio[PATH_BYTES + 16],
+        masks[OAI_SYNTH_MAX_SOURCES][PATH_BYTES + 24];
 } clip_record;
 
 static void fill_record(const synth_job *job, uint64_t index, const oai_synth_clip *clip, clip_record *r) {
