@@ -105,6 +105,7 @@ def huge_body(handler):
     try:
         for _ in range(1024):
             handler.wfile.write(b"x" * 65536)
+            handler.server.owner.n_chunks += 1
     except OSError:
         pass
     handler.close_connection = True
@@ -190,7 +191,7 @@ class BadServer:
         self.script, self.n_labels = {}, {}
         self.models, self.version, self.delay = ["test-model"], "0.6.1", 0
         self.requests, self.times = collections.defaultdict(list), collections.defaultdict(list)
-        self.seen_headers, self.lock, self.active, self.most_active = [], threading.Lock(), 0, 0
+        self.seen_headers, self.lock, self.active, self.most_active, self.n_chunks = [], threading.Lock(), 0, 0, 0
         self.port = 0
         self.start()
 

@@ -22,6 +22,7 @@ from oassl.caption.client import base_url, public_url, retry_after
 from oassl.caption.manifest import ManifestError, read_manifest
 from oassl.caption.output import Output, OutputError
 from oassl.caption.prompt import PACKAGED, Prompt, spell
+from oassl.caption.run import Progress
 
 sys.path.insert(0, str(Path(__file__).parent))
 import bad_server as bad  # noqa: E402
@@ -177,9 +178,15 @@ class Requests(Case):
     def test_retry_after_holds_everybody(self):
         self.manifest(["a", "b", "c", "d"])
         self.server.script["a"] = [bad.status(503, [("Retry-After", "0.7")]), bad.good()]
-        self.run_main("--concurrency", "1")
-        again = self.server.times["a"][1]
-        for name in "bcd":
+
+        def slow(handler):
+            time.sleep(0.3)
+            handler.reply(bad.completion(bad.good()))
+
+        self.server.script["b"] = [slow]
+        self.run_main("--concurrency", "2")
+        again = self.server.times["a"][1] - 0.1  # the three wake up together
+        for name in "cd":
             self.assertGreaterEqual(self.server.times[name][0], again)
 
     def test_retry_after_is_bounded(self):
@@ -190,7 +197,7 @@ class Requests(Case):
         self.survives(bad.hang(1.2), options=["--timeout", "0.5"])
 
     def test_dripping_response(self):
-        self.survives(bad.drip, options=["--timeout", "0.5"])
+        self.assertLess(self.survives(bad.drip, options=["--timeout", "0.5"]), 8)  # it drips for 10 s
 
     def test_connections_that_break(self):
         self.survives(bad.disconnect, bad.reset, bad.no_http)
@@ -202,6 +209,7 @@ class Requests(Case):
     def test_more_bodies(self):
         self.survives(bad.body(b"[" * 100000), {"choices": [{"message": {"content": {"a": 1}}}]},
                       bad.body(b"junk", [("Content-Encoding", "gzip")]), bad.huge_body)
+        self.assertLess(self.server.n_chunks, 1000)
 
     def test_restarting_server(self):
         self.manifest([f"p{i}" for i in range(12)])
@@ -251,6 +259,13 @@ class Requests(Case):
         self.assertEqual((report["captioned_now"], report["pictures"]), (3, 30))
         self.assertEqual(report["failed"] + report["not_tried"], 27)
         self.assertEqual(len(self.captions()), 3)
+
+    def test_scattered_failures_do_not_end_it(self):
+        self.manifest([f"p{i}" for i in range(10)])
+        for i in range(0, 10, 2):
+            self.server.script[f"p{i}"] = [bad.status(500)]
+        self.run_main("--retries", "0", "--give-up", "2", "--concurrency", "1", code=1)
+        self.assertEqual((self.report()["failed"], self.report()["captioned_now"]), (5, 5))
 
     def test_wrong_key_ends_it(self):
         self.manifest([f"p{i}" for i in range(10)])
@@ -489,6 +504,35 @@ class Resuming(Case):
             os.write = write
         output.close()
         self.assertEqual(self.out.read_bytes(), b'{"id": "a"}\n')
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class ProgressLine(unittest.TestCase):
+    def test_rate_and_time_left(self):
+        terminal = Terminal()
+        progress = Progress(1000, stream=terminal)
+        start = progress.window[0][0]
+        progress.done, progress.failed = 38, 2
+        self.assertEqual(progress.text(start + 20), "40/1000 pictures, 2 failed, 2.00/s, 0:08:00 left")
+        progress.done = 98
+        self.assertIn(" 2.50/s, 0:06:00 left", progress.text(start + 40))
+        progress.done = 148  # from here on the rate is that of the last minute
+        self.assertIn(" 2.00/s, ", progress.text(start + 75))
+        progress.show(last=True)
+        self.assertRegex(terminal.getvalue(), r"^\r150/1000 pictures, 2 failed, .* left\x1b\[K\n$")
+
+    def test_quiet_and_files(self):
+        stream = io.StringIO()
+        Progress(10, quiet=True, stream=stream).show(last=True)
+        progress = Progress(10, stream=stream)
+        progress.show()
+        self.assertEqual(stream.getvalue(), "")  # not before 30 s
+        progress.show(last=True)
+        self.assertEqual(stream.getvalue(), "0/10 pictures, 0 failed, 0.00/s, ? left\n")
 
 
 class Input(Case):
