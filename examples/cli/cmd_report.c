@@ -40,17 +40,19 @@ static int add_entry(json_t *entries, const char *path, json_t *result) {
     return json_array_append_new(entries, json_pack("{s:o, s:o}", "name", json_clean_string(name), "result", result));
 }
 
-/* The entries an earlier report carries. */
+/* The entries an earlier report carries.  A single one is called by its file, as a JSON file is. */
 static int read_page(json_t *entries, const char *path, char *text) {
     static const char mark[] = "<script type=\"application/json\" class=\"oassl-result\">";
     int n = 0;
+    char *first = strstr(text, mark);
+    bool several = first && strstr(first + 1, mark);
     for (char *at = text; (at = strstr(at, mark)); n++) {
         at += strlen(mark);
         json_error_t error;
         json_t *entry = json_loads(at, JSON_DISABLE_EOF_CHECK, &error);
         json_t *result = json_incref(json_object_get(entry, "result"));
         const char *name = json_string_value(json_object_get(entry, "name"));
-        if (json_is_object(result) && name && !json_object_get(result, "name")) json_object_set_new(result, "name", json_string(name));
+        if (several && json_is_object(result) && name && !json_object_get(result, "name")) json_object_set_new(result, "name", json_string(name));
         json_decref(entry);
         if (!json_is_object(result)) {
             fprintf(stderr, "oassl report: %s: result %d inside is damaged\n", path, n + 1);

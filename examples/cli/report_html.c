@@ -87,8 +87,8 @@ static void opening(FILE *out, const char *title, const json_t *entries) {
     html_text(out, title);
     fputs("</h1>\n<p class=\"lead\">", out);
     const json_t *result = entry_result(entries, 0);
-    if (json_array_size(entries) > 1) fprintf(out, "%zu results side by side", json_array_size(entries));
-    else {
+    if (json_array_size(entries) > 1) fprintf(out, "%zu results side by side%s", json_array_size(entries), n_lists(entries) == 1 ? ": " : "");
+    if (n_lists(entries) == 1) {
         const char *between = "", *data = json_string_value(json_object_get(result, "data"));
         const char *split = json_string_value(json_object_get(result, "split"));
         if (data) html_text(out, data), between = ": ";
@@ -155,7 +155,7 @@ static void score_cell(FILE *out, const column *c, const char *key, double best)
         return;
     }
     double v = score_of(c, key), low, high;
-    const char *class = c->baseline ? " class=\"base\"" : !c->note && v == best ? " class=\"best\"" : "";
+    const char *class = c->baseline ? " class=\"base\"" : !c->note && v > best - 0.0005 ? " class=\"best\"" : "";
     fprintf(out, fabs(v) <= 1 ? "<td%s>%.3f" : "<td%s>%.4g", class, v);
     if (find_interval(c->scores, key, &low, &high) ||
         (!c->note && find_interval(c->result, key, &low, &high)))
@@ -163,12 +163,14 @@ static void score_cell(FILE *out, const column *c, const char *key, double best)
     fputs("</td>", out);
 }
 
-static void score_row(FILE *out, const column *columns, int n, const char *key) {
-    double best = -INFINITY;
-    int n_models = 0;
-    for (int i = 0; i < n; i++)
-        if (!columns[i].note && has_score(&columns[i], key)) best = fmax(best, score_of(&columns[i], key)), n_models++;
-    if (n_models < 2) best = NAN; /* nothing to be better than */
+static void score_row(FILE *out, const column *columns, int n, const char *key, int comparable) {
+    double best = -INFINITY, worst = INFINITY;
+    for (int i = 0; i < n && comparable; i++) {
+        if (columns[i].note || !has_score(&columns[i], key)) continue;
+        best = fmax(best, score_of(&columns[i], key));
+        worst = fmin(worst, score_of(&columns[i], key));
+    }
+    if (best - worst < 0.0005 || !comparable) best = NAN; /* nothing to be better than */
     fputs("<tr><th scope=\"row\"", out);
     if (score_meaning(key)) {
         fputs(" title=\"", out);
@@ -196,7 +198,7 @@ static void score_table(FILE *out, const json_t *entries, const column *columns,
     for (int i = 0; i < n; i++) column_head(out, &columns[i], (int)json_array_size(entries), lists);
     fputs("</tr></thead><tbody>\n", out);
     for (int k = 0; score_key(k); k++)
-        if (any_has(columns, n, score_key(k))) score_row(out, columns, n, score_key(k));
+        if (any_has(columns, n, score_key(k))) score_row(out, columns, n, score_key(k), lists == 1);
     json_t *done = json_object();
     for (int i = 0; i < n; i++) { /* figures this program does not know */
         const char *key;
@@ -205,7 +207,7 @@ static void score_table(FILE *out, const json_t *entries, const column *columns,
             intervals |= find_interval(columns[i].scores, key, &low, &high) || find_interval(columns[i].result, key, &low, &high);
             if (score_name(key) || !json_is_number(value) || json_object_get(done, key)) continue;
             json_object_set_new(done, key, json_true());
-            score_row(out, columns, n, key);
+            score_row(out, columns, n, key, lists == 1);
         }
     }
     json_decref(done);
@@ -305,7 +307,7 @@ static void group_line(FILE *out, const column *models, int n_models, const char
 
 static void group_table(FILE *out, const column *models, int n_models, const char *what, const group_row *rows, size_t from, size_t to) {
     fputs("<div class=\"scroll\"><table><thead><tr><th></th><th scope=\"col\">sources</th>", out);
-    if (n_models == 1) fputs("<th scope=\"col\">pointing</th><th scope=\"col\">adaptive cIoU@0.5</th><th scope=\"col\">AP</th>", out);
+    if (n_models == 1) fputs("<th scope=\"col\">pointing</th><th scope=\"col\">adaptive @0.5</th><th scope=\"col\">AP</th>", out);
     for (int i = 0; n_models > 1 && i < n_models; i++) {
         fputs("<th scope=\"col\">", out);
         html_text(out, models[i].name);
@@ -370,7 +372,7 @@ static void card(FILE *out, const json_t *sample) {
     const char *sound = json_string_value(json_object_get(sample, "sound"));
     size_t i;
     json_t *value;
-    fprintf(out, "<article class=\"card%s\"><h4>", json_array_size(images) > 2 ? " wide" : "");
+    fputs("<article class=\"card\"><h4>", out);
     html_text(out, json_string_value(json_object_get(sample, "id")));
     fprintf(out, "<span>AP %.3f</span></h4>\n<div class=\"views\">\n", json_number_value(json_object_get(sample, "score")));
     json_array_foreach(images, i, value) picture(out, value);
@@ -400,7 +402,9 @@ static void cards(FILE *out, const json_t *samples, const char *key, const char 
     size_t i;
     json_t *sample;
     if (json_array_size(list) == 0) return;
-    fprintf(out, "<h3>%s</h3>\n<div class=\"cards\">\n", heading);
+    int broad = 0; /* several heat-maps in a row */
+    json_array_foreach((json_t *)list, i, sample) broad |= json_array_size(json_object_get(sample, "images")) > 2;
+    fprintf(out, "<h3>%s</h3>\n<div class=\"cards%s\">\n", heading, broad ? " broad" : "");
     json_array_foreach((json_t *)list, i, sample) card(out, sample);
     fputs("</div>\n", out);
 }
@@ -473,7 +477,7 @@ static void page(FILE *out, const char *title, const json_t *entries, const json
     if (json_array_size(entries) == 1) tiles(out, columns, n);
     score_table(out, entries, columns, n);
     curves(out, entries, columns, n);
-    groups(out, columns, n, "classes", "By class", "Sources of each class, best first by average precision.", 1);
+    groups(out, columns, n, "classes", "By class", "Sources of each class, best first by average precision (AP).", 1);
     groups(out, columns, n, "sizes", "By size",
            "Area of the source in a picture of 224 \303\227 224: small below 1,024 pixels, medium below 9,216, large below 20,736, huge above.", 0);
     sample_section(out, samples);

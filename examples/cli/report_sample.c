@@ -167,7 +167,7 @@ static oassl_status add_pictures(drawing *d, const oassl_image *picture, const o
     d->scale_x = (double)width / s->width;
     d->scale_y = (double)height / s->height;
     const oassl_overlay_options bare = {.struct_size = sizeof bare, .strength = -1};
-    status = add_picture(d, &bare, NULL, 0, 0, NULL, -1, "what is true", images);
+    status = add_picture(d, &bare, NULL, 0, 0, NULL, -1, "truth", images);
     for (uint32_t k = 0; k < s->n_maps && k < MAX_MAPS_SHOWN && status == OASSL_STATUS_OK; k++) {
         int32_t source = -1;
         for (uint32_t i = 0; i < s->n_sources; i++)
@@ -181,7 +181,18 @@ static oassl_status add_pictures(drawing *d, const oassl_image *picture, const o
 
 /* ---- the sound ---- */
 
-/* The overlay on black is the colour map; row 0, the lowest frequency, goes to the bottom. */
+/* Row 0, the lowest frequency, goes to the bottom; quiet places are lifted, for an overlay on black darkens them. */
+static void flip_and_lift(const float *spec, uint64_t columns, float *out_map) {
+    float low = spec[0], high = spec[0];
+    for (uint64_t i = 1; i < OASSL_LOGSPEC_ROWS * columns; i++) {
+        low = fminf(low, spec[i]);
+        high = fmaxf(high, spec[i]);
+    }
+    for (uint64_t row = 0; row < OASSL_LOGSPEC_ROWS; row++)
+        for (uint64_t x = 0; x < columns; x++)
+            out_map[(OASSL_LOGSPEC_ROWS - 1 - row) * columns + x] = high > low ? sqrtf((spec[row * columns + x] - low) / (high - low)) : 0;
+}
+
 static oassl_status spectrogram_url(const oassl_context *context, const char *folder, const oassl_audio *sound, json_t **out_url) {
     uint64_t columns;
     oassl_status status = oassl_audio_logspec_columns(NULL, sound->rate, &columns);
@@ -190,10 +201,9 @@ static oassl_status spectrogram_url(const oassl_context *context, const char *fo
     float *spec = malloc(2 * n * sizeof *spec), *flipped = spec + n;
     if (!spec) return OASSL_STATUS_OUT_OF_MEMORY;
     status = oassl_audio_logspec(context, NULL, sound, spec, n);
-    for (size_t row = 0; row < OASSL_LOGSPEC_ROWS && status == OASSL_STATUS_OK; row++)
-        memcpy(flipped + (OASSL_LOGSPEC_ROWS - 1 - row) * columns, spec + row * columns, columns * sizeof *spec);
+    if (status == OASSL_STATUS_OK) flip_and_lift(spec, columns, flipped);
     oassl_image black = {0}, drawn;
-    const oassl_overlay_options inferno = {.struct_size = sizeof inferno, .colormap = OASSL_OVERLAY_COLORMAP_INFERNO, .strength = 1};
+    const oassl_overlay_options inferno = {.struct_size = sizeof inferno, .colormap = OASSL_OVERLAY_COLORMAP_INFERNO, .strength = 1, .high = 1};
     if (status == OASSL_STATUS_OK) status = flat_image(SPECTROGRAM_WIDTH, SPECTROGRAM_HEIGHT, 0, &black);
     if (status == OASSL_STATUS_OK)
         status = oassl_image_overlay(context, &inferno, &black, flipped, (int32_t)columns, OASSL_LOGSPEC_ROWS, NULL, 0, &drawn);

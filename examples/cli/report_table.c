@@ -94,7 +94,13 @@ json_t *json_clean_string(const char *text) {
 }
 
 void html_key(FILE *out, const char *key) {
+    static const struct {
+        const char *key, *name;
+    } facts[] = {{"n_samples", "samples"},         {"n_pairs", "sources"},       {"n_twin", "beside a silent twin"}, {"n_skipped", "skipped"},
+                 {"list_hash", "hash of the list"}, {"seconds", "seconds spent"}, {"confidence", "mean confidence"},  {"similarity", "mean similarity"}};
     const char *known = score_name(key);
+    for (size_t i = 0; i < sizeof facts / sizeof facts[0] && !known; i++)
+        if (strcmp(facts[i].key, key) == 0) known = facts[i].name;
     if (known) return html_text(out, known);
     char text[128];
     snprintf(text, sizeof text, "%s", key);
@@ -198,7 +204,7 @@ static void matrix(FILE *out, const json_t *object) {
         fputs("</th>", out);
         const char *column;
         json_object_foreach((json_t *)object, column, member) {
-            fputs("<td>", out);
+            fputs(json_is_string(json_object_get(member, key)) ? "<td class=\"text\">" : "<td>", out);
             cell(out, json_object_get(member, key));
             fputs("</td>", out);
         }
@@ -226,8 +232,9 @@ static void records(FILE *out, const json_t *array) {
     for (size_t i = 0; i < n && i < MAX_ROWS; i++) {
         fputs("<tr>", out);
         json_object_foreach(columns, key, value) {
-            fputs("<td>", out);
-            cell(out, json_object_get(json_array_get(array, i), key));
+            value = json_object_get(json_array_get(array, i), key);
+            fputs(json_is_string(value) ? "<td class=\"text\">" : "<td>", out);
+            cell(out, value);
             fputs("</td>", out);
         }
         fputs("</tr>\n", out);
