@@ -6,9 +6,10 @@ cd "$(dirname "$0")/.."
 oassl="build/bin/oassl"
 run=${1:-runs/demo}
 data=$run/data
-small="base_width=16 visual_stride=16 flip=1 schedule=cosine batch_size=32"
+small="base_width=16 visual_stride=16 flip=1 schedule=cosine batch_size=32 standardize_captions=1"
 trunk_steps=${OASSL_DEMO_TRUNK_STEPS:-1300}
-steps=${OASSL_DEMO_STEPS:-500}
+steps=${OASSL_DEMO_STEPS:-400}
+twin_steps=${OASSL_DEMO_TWIN_STEPS:-200}
 
 say() { printf '\n== %s\n' "$*"; }
 sets() { for option in "$@"; do printf ' --set %s' "$option"; done; }
@@ -17,37 +18,44 @@ sets() { for option in "$@"; do printf ' --set %s' "$option"; done; }
 say "making the built-in data in $data"
 "$oassl" synth --out "$data/objects" --kind objects --label-playing --clips 4000 --size 64 --seed 1
 "$oassl" synth --out "$data/solo" --kind solo --clips 1900 --size 128 --seed 2 --train 0.79 --val 0.05 --test 0.16 --text-encoder
+"$oassl" synth --out "$data/twins" --kind twins --clips 1900 --size 128 --seed 4 --train 0.79 --val 0.05 --test 0.16
 "$oassl" synth --out "$data/duet" --kind duet --clips 300 --size 128 --seed 3 --train 0 --val 0 --test 1
-"$oassl" synth --out "$data/twins" --kind twins --clips 300 --size 128 --seed 4 --train 0 --val 0 --test 1
 say "encoding captions"
-"$oassl" captions encode --captions "$data/solo/captions.jsonl" --encoder "$data/solo/text_encoder" --pooling mean --out "$data/solo/captions.npz"
+cat "$data/objects/captions.jsonl" "$data/solo/captions.jsonl" "$data/twins/captions.jsonl" >"$data/captions.jsonl"
+"$oassl" captions encode --captions "$data/captions.jsonl" --encoder "$data/solo/text_encoder" --pooling mean --out "$data/captions.npz"
 
-# --- the visual trunk learns what instruments look like from single-object crops (what ImageNet does at full size)
+# --- single-object crops and their captions bring pictures and sentences into one space (what CLIP does at full size)
 say "pre-training the visual trunk"
 # shellcheck disable=SC2046,SC2086
-"$oassl" train --task classify --data "$data/objects/manifest.jsonl" --out "$run/trunk" \
+"$oassl" train --task align --data "$data/objects/manifest.jsonl" --captions "$data/captions.npz" --out "$run/trunk" \
     $(sets $small image_size=64 lr=2e-3 n_steps=$trunk_steps val_every=$trunk_steps)
 
-# --- scenes with one source; the same data, steps and learning rates for both: only the losses differ
-for method in lvs oassl; do
-    case $method in
+# --- the same start, data, steps and learning rates for both methods: only the losses differ
+train() { # train METHOD SET STEPS
+    case $1 in
     lvs) losses="loss.lambda_oca=0 loss.lambda_ori=0" ;;
-    oassl) losses="loss.lambda_oca=1 loss.lambda_ori=0.1 loss.ori_reduction=batch_mean standardize_captions=1" ;;
+    oassl) losses="loss.lambda_oca=1 loss.oca_temperature=0.07 loss.lambda_ori=0.1 loss.ori_reduction=batch_mean" ;;
     esac
-    say "training $method"
+    say "training $1 on $2 scenes"
     # shellcheck disable=SC2046,SC2086
-    "$oassl" train --data "$data/solo/manifest.jsonl" --captions "$data/solo/captions.npz" --init "$run/trunk/best.safetensors" \
-        --out "$run/$method" \
-        $(sets $small $losses image_size=128 audio_frames=100 lr=1e-3 lr_visual=0.2 n_steps=$steps val_every=$steps visual_bn=eval)
+    "$oassl" train --data "$data/$2/manifest.jsonl" --captions "$data/captions.npz" --init "$run/trunk/best.safetensors" --out "$run/$1-$2" \
+        $(sets $small $losses image_size=128 audio_frames=100 lr=1e-3 lr_visual=0.2 visual_bn=eval n_steps=$3 val_every=$3)
+}
+for method in lvs oassl; do
+    train $method solo "$steps"
+    train $method twins "$twin_steps"
 done
 
 say "scoring the held-out scenes"
 mkdir -p "$run/scores" "$run/overlays"
+score() { # score METHOD TRAINED SET
+    "$oassl" eval --model "$run/$1-$2/best.safetensors" --data "$data/$3/manifest.jsonl" --split test --mismatched --identify suppress \
+        --quiet --json --overlays "$run/overlays/$1-$2-$3" --n-overlays 12 >"$run/scores/$1-$2-$3.json"
+}
 for method in lvs oassl; do
-    for set in solo duet twins; do
-        "$oassl" eval --model "$run/$method/best.safetensors" --data "$data/$set/manifest.jsonl" --split test --mismatched \
-            --identify suppress --quiet --json --overlays "$run/overlays/$method-$set" --n-overlays 12 >"$run/scores/$method-$set.json"
-    done
+    score $method solo solo
+    score $method solo duet
+    score $method twins twins
 done
 
 row() { # row NAME FILE SECTION
@@ -61,14 +69,17 @@ row() { # row NAME FILE SECTION
                      value["adaptive_success_30"], value["adaptive_success_50"], value["ap"] }' "$2"
 }
 
-for set in solo duet twins; do
-    printf '\n%-30s %9s %9s %9s %9s %9s\n' "$set (held out)" pointing twin adapt@.3 adapt@.5 AP
-    row "OA-SSL" "$run/scores/oassl-$set.json" scores
-    row "OA-SSL, wrong sound" "$run/scores/oassl-$set.json" mismatched
-    row "LVS baseline" "$run/scores/lvs-$set.json" scores
-    row "LVS baseline, wrong sound" "$run/scores/lvs-$set.json" mismatched
-    row "centre box" "$run/scores/oassl-$set.json" centre_box
-    row "whole image" "$run/scores/oassl-$set.json" whole_image
-done
+table() { # table TITLE TRAINED SET
+    printf '\n%-30s %9s %9s %9s %9s %9s\n' "$1" pointing twin adapt@.3 adapt@.5 AP
+    row "OA-SSL" "$run/scores/oassl-$2-$3.json" scores
+    row "OA-SSL, wrong sound" "$run/scores/oassl-$2-$3.json" mismatched
+    row "LVS baseline" "$run/scores/lvs-$2-$3.json" scores
+    row "LVS baseline, wrong sound" "$run/scores/lvs-$2-$3.json" mismatched
+    row "centre box" "$run/scores/oassl-$2-$3.json" centre_box
+    row "whole image" "$run/scores/oassl-$2-$3.json" whole_image
+}
+table "one source" solo solo
+table "duets" solo duet
+table "trained on twins only: twins" twins twins
 printf '\ntwin: how often the peak on the playing instrument is above its silent look-alike (chance 0.5)\n'
 printf 'overlays (green: playing, red: silent twins): %s\n' "$run/overlays"
