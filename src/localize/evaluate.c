@@ -5,10 +5,11 @@
 
 enum { MAX_SESSIONS = 16 };
 
-/* One session for each number of sources and shape of mixture met. */
+/* One session for each number of sources, shape of mixture and kind of sound met. */
 typedef struct oai_session_slot {
     uint32_t n_sources, n_parts;
     int32_t axis;
+    bool excerpt;
     oai_session *session;
 } oai_session_slot;
 
@@ -32,7 +33,9 @@ static double now(void) {
 static oassl_status session_for(oai_evaluation *e, const oai_scene *scene, oai_session **out_session) {
     for (uint32_t i = 0; i < e->n_slots; i++) {
         oai_session_slot *slot = &e->slots[i];
-        if (slot->n_sources != scene->n_sources || slot->n_parts != scene->n_parts || slot->axis != scene->axis) continue;
+        if (slot->n_sources != scene->n_sources || slot->n_parts != scene->n_parts || slot->axis != scene->axis ||
+            slot->excerpt != scene->excerpt)
+            continue;
         *out_session = slot->session;
         return OASSL_STATUS_OK;
     }
@@ -44,11 +47,14 @@ static oassl_status session_for(oai_evaluation *e, const oai_scene *scene, oai_s
     options.identify = e->options->identify;
     options.input_width = scene->axis == 0 ? side * scene->n_parts : side;
     options.input_height = scene->axis == 0 ? side : side * scene->n_parts;
+    oai_hearing hearing = e->input->hearing;
+    if (scene->excerpt) hearing.audio.window = OASSL_AUDIO_WINDOW_FIRST; /* all of it, as it is */
     oai_session_slot *slot = &e->slots[e->n_slots];
-    OAI_TRY(oai_session_create(e->input->host, e->input->features, e->input->config, &e->input->hearing, &options, &slot->session));
+    OAI_TRY(oai_session_create(e->input->host, e->input->features, e->input->config, &hearing, &options, &slot->session));
     slot->n_sources = scene->n_sources;
     slot->n_parts = scene->n_parts;
     slot->axis = scene->axis;
+    slot->excerpt = scene->excerpt;
     e->n_slots++;
     *out_session = slot->session;
     return OASSL_STATUS_OK;

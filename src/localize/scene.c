@@ -158,6 +158,7 @@ static oassl_status mix_sounds(oai_scene *scene, const oassl_manifest *manifest,
         oai_free(scene->host, samples);
         return status;
     }
+    scene->excerpt = true;
     scene->sound = (oassl_audio){.samples = samples, .frames = (int64_t)n, .channels = 1, .rate = hearing->audio.rate,
                                  .format = OASSL_AUDIO_FORMAT_F32};
     return OASSL_STATUS_OK;

@@ -12,6 +12,7 @@ typedef struct oai_scene {
     const oai_host *host;
     oassl_image picture;
     oassl_audio sound;
+    bool excerpt; /* the sound is what the networks hear of it, cut already */
     uint32_t n_parts; /* pictures composed */
     int32_t axis;
     uint32_t n_sources, n_silent;

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "train/calibrate.h"
+#include "train/options.h"
 
 #define DATA TMP("evaluate")
 enum { N_PAIRS = 6, SIDE = 64 };
@@ -242,6 +243,113 @@ static void test_the_order_of_records_does_not_matter(void **state) {
     assert_true(a.metric.whole.pointing > 0); /* and it is not all zeros */
 }
 
+/* ---- training and evaluation --------------------------------------------------------------------------------- */
+
+/* An untrained model that says it was trained with these options. */
+static oassl_model *model_with(const oassl_trainer_options *options, uint32_t frames) {
+    oassl_trainer_shape shape = {.struct_size = sizeof shape, .height = SIDE, .width = SIDE, .frames = frames};
+    oassl_trainer *trainer;
+    oassl_model *made;
+    MUST(oassl_trainer_create_fed(context, options, &shape, NULL, &trainer));
+    MUST(oassl_trainer_save_model(trainer, DATA "/made.safetensors"));
+    oassl_trainer_destroy(trainer);
+    MUST(oassl_model_load(context, DATA "/made.safetensors", NULL, &made));
+    return made;
+}
+
+static oassl_tensor view(float *data, int32_t rank, int64_t a, int64_t b, int64_t c, int64_t d) {
+    oassl_tensor t = {.data = data, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = rank, .shape = {a, b, c, d}};
+    for (int32_t k = rank - 1, stride = 1; k >= 0; stride *= (int32_t)t.shape[k], k--) t.strides[k] = stride;
+    return t;
+}
+
+/* The largest cosine of a training sample's sound with its picture. */
+static double largest_similarity(const oassl_model *made, const oai_batch_shape *shape, const oai_batch *batch) {
+    oassl_encoder *encoder;
+    oassl_encoder_shape out = {.struct_size = sizeof out};
+    MUST(oassl_encoder_create(made, &encoder));
+    MUST(oassl_encoder_picture_shape(encoder, (uint32_t)shape->height, (uint32_t)shape->width, &out));
+    int64_t n = (int64_t)out.height * out.width;
+    float *map = malloc((size_t)(out.channels * n) * sizeof *map), *vector = malloc(out.channels * sizeof *vector);
+    oassl_tensor p = view(batch->pictures, 4, 1, 3, shape->height, shape->width), m = view(map, 4, 1, out.channels, out.height, out.width);
+    oassl_tensor s = view(batch->spectrograms, 4, 1, 1, shape->bins, shape->frames), v = view(vector, 2, 1, out.channels, 0, 0);
+    MUST(oassl_encoder_pictures(encoder, &p, &m, NULL));
+    MUST(oassl_encoder_sounds(encoder, &s, &v));
+    double best = -1;
+    for (int64_t k = 0; k < n; k++) {
+        double dot = 0, a = 0, b = 0;
+        for (uint32_t c = 0; c < out.channels; c++) {
+            double x = map[c * n + k], y = vector[c];
+            dot += x * y, a += x * x, b += y * y;
+        }
+        best = fmax(best, dot / sqrt(a * b));
+    }
+    free(map);
+    free(vector);
+    oassl_encoder_destroy(encoder);
+    return best;
+}
+
+typedef struct similarities {
+    int n;
+    double first[16];
+} similarities;
+
+static oassl_status keep(void *user, const oassl_evaluated_sample *sample) {
+    similarities *s = user;
+    s->first[s->n++] = sample->found->sources[0].similarity;
+    return OASSL_STATUS_OK;
+}
+
+/* The same pictures and sounds, cropping aside: what a model was trained on is what it is tested on. */
+static void check_parity(const char *manifest, uint32_t n_sources, int32_t preset, int32_t mode) {
+    oassl_trainer_options options = tiny_options(), resolved;
+    options.audio_preset = preset;
+    options.n_sources = n_sources;
+    options.mix_mode = mode;
+    options.no_crop = 1;
+    options.loss.lambda_oca = options.loss.lambda_ori = 0;
+    oai_dataset *dataset;
+    MUST(oai_options_resolve(&options, &resolved));
+    MUST(oai_dataset_open(&oai_default_host, &resolved, manifest, NULL, "test", &dataset));
+    oai_batch_shape shape = oai_dataset_shape(dataset, 1);
+    oassl_model *made = model_with(&options, (uint32_t)shape.frames);
+    oai_batch batch = {.pictures = calloc((size_t)(3 * shape.height * shape.width), sizeof(float)),
+                       .spectrograms = calloc((size_t)(shape.bins * shape.frames), sizeof(float))};
+    similarities found = {0};
+    oassl_evaluate_options eo = OASSL_EVALUATE_OPTIONS_INIT;
+    eo.split = "test";
+    eo.on_sample = keep;
+    eo.user = &found;
+    oassl_evaluation result = OASSL_EVALUATION_INIT;
+    MUST(oassl_evaluate(made, manifest, &eo, &result));
+    assert_int_equal(found.n, oai_dataset_count(dataset));
+    for (int i = 0; i < found.n; i++) {
+        MUST(oai_dataset_fill_plain(dataset, (uint64_t)i, &batch, 0));
+        double expected = largest_similarity(made, &shape, &batch);
+        if (fabs(found.first[i] - expected) > 1e-5)
+            fail_msg("%s, preset %d, sample %d: training gives %.7f, evaluation %.7f", manifest, preset, i, expected, found.first[i]);
+    }
+    free(batch.pictures);
+    free(batch.spectrograms);
+    oai_dataset_close(dataset);
+    oassl_model_destroy(made);
+}
+
+static void test_evaluation_sees_what_training_sees(void **state) {
+    (void)state;
+    static const char text[] = "{\"id\": \"one\", \"mix\": [\"pair_2\", \"pair_1\"], \"axis\": \"width\", \"split\": \"test\"}\n"
+                               "{\"id\": \"two\", \"mix\": [\"pair_3\", \"pair_5\"], \"axis\": \"width\", \"split\": \"test\"}\n";
+    tiny_write_file(DATA "/parity.jsonl", text, sizeof text - 1);
+    static const int32_t presets[] = {OASSL_AUDIO_PRESET_OASSL, OASSL_AUDIO_PRESET_LVS, OASSL_AUDIO_PRESET_NOPRIOR,
+                                      OASSL_AUDIO_PRESET_SSLALIGNMENT, OASSL_AUDIO_PRESET_SSLALIGNMENT_FOREIGN};
+    for (size_t k = 0; k < sizeof presets / sizeof presets[0]; k++) {
+        check_parity(DATA "/pairs.jsonl", 1, presets[k], 0);
+        check_parity(DATA "/parity.jsonl", 2, presets[k], OASSL_MIX_WAVEFORM_SUM);
+        check_parity(DATA "/parity.jsonl", 2, presets[k], OASSL_MIX_WAVEFORM_MEAN);
+    }
+}
+
 /* ---- what is skipped, what fails ---------------------------------------------------------------------------- */
 
 static void test_records_that_cannot_be_scored_are_counted(void **state) {
@@ -409,6 +517,7 @@ int main(void) {
         cmocka_unit_test(test_mismatched_sounds_are_of_other_classes),
         cmocka_unit_test(test_unlabelled_records_borrow_from_each_other),
         cmocka_unit_test(test_the_order_of_records_does_not_matter),
+        cmocka_unit_test(test_evaluation_sees_what_training_sees),
         cmocka_unit_test(test_records_that_cannot_be_scored_are_counted),
         cmocka_unit_test(test_missing_and_damaged_media),
         cmocka_unit_test(test_a_callback_can_stop_it),
