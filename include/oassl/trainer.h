@@ -164,7 +164,8 @@ typedef struct oassl_trainer_state {
 
 /* One step.  CANCELLED, before it begins, when the progress callback says so. */
 OASSL_API oassl_status oassl_trainer_step(oassl_trainer *trainer);
-/* All remaining steps with validation, checkpoints and log.  On CANCELLED the last checkpoint has been written. */
+/* All remaining steps with validation, checkpoints and log; at the end the localizer's confidence is fitted on the val
+ * split, if there is one, and kept in the weights.  On CANCELLED the last checkpoint has been written. */
 OASSL_API oassl_status oassl_trainer_run(oassl_trainer *trainer);
 /* `out_state->struct_size` set by the caller. */
 OASSL_API oassl_status oassl_trainer_get_state(const oassl_trainer *trainer, oassl_trainer_state *out_state);

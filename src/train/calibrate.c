@@ -128,7 +128,7 @@ static oassl_status keep_calibration(oai_store *store, const oai_pairs *pairs) {
 }
 
 oassl_status oai_calibrate(const oai_validation *v, oai_store *store) {
-    if (v->config->kind != OAI_NET_PAIR) return OASSL_STATUS_OK;
+    if (v->options->task != OASSL_TASK_LOCALIZE) return OASSL_STATUS_OK;
     const oai_host *host = oai_context_host(v->context);
     uint64_t most = v->options->max_val;
     oai_similarities matched = {.host = host}, mismatched = {.host = host};

@@ -1,8 +1,10 @@
 #include "train/checkpoint.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/safetensors.h"
@@ -162,4 +164,16 @@ oassl_status oai_checkpoint_load(const oai_host *host, const char *path, oai_sto
     if (status == OASSL_STATUS_OK) *out_state = state;
     oai_safetensors_close(file);
     return status;
+}
+
+/* ---- leftovers ---------------------------------------------------------------------------------------------- */
+
+void oai_checkpoint_sweep(const char *run_dir) {
+    static const char *const prefixes[] = {"last.safetensors.tmp-", "best.safetensors.tmp-", "config.json.tmp-"};
+    DIR *folder = opendir(run_dir);
+    if (!folder) return;
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+            if (strncmp(entry->d_name, prefixes[i], strlen(prefixes[i])) == 0) unlinkat(dirfd(folder), entry->d_name, 0);
+    closedir(folder);
 }

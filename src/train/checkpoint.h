@@ -29,4 +29,7 @@ oassl_status oai_checkpoint_save(const oai_host *host, const char *path, const o
 oassl_status oai_checkpoint_load(const oai_host *host, const char *path, oai_store *store, oai_step *step,
                                  const char *training, oai_progress_state *out_state);
 
+/* Removes what writers of checkpoints that were killed have left in the folder. */
+void oai_checkpoint_sweep(const char *run_dir);
+
 #endif

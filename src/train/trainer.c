@@ -225,6 +225,7 @@ static oassl_status log_failure(const oassl_trainer *t) {
 /* One JSON object a line; a resumed run continues where the checkpoint was written. */
 static oassl_status open_log(oassl_trainer *t) {
     if (t->log) return OASSL_STATUS_OK;
+    oai_checkpoint_sweep(t->run_dir);
     OAI_TRY(save_config(t));
     char path[PATH_BYTES + 32];
     path_in_run(t, "log.jsonl", path);

@@ -185,6 +185,7 @@ for pause in 0 0.013 0.029 0.051 0.083 0.117; do
     kill -INT $pid
     wait $pid
     [ $? -eq 1 ] || complain "a killed run does not resume"
+    for leftover in killed/*.tmp-*; do [ -e "$leftover" ] && complain "$leftover is still there"; done
 done
 
 echo "$failures failures"
