@@ -71,6 +71,9 @@ oassl_status oassl_trainer_create_fed(oassl_context *context, const oassl_traine
     if ((s.n_foreground == 0) != (s.text_dim == 0))
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_trainer_shape: n_foreground %u and text_dim %u: give both or neither",
                         s.n_foreground, s.text_dim);
+    if (own.task == OASSL_TASK_ALIGN && s.n_foreground != 1)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_trainer_shape: aligning takes one caption a picture, found n_foreground %u",
+                        s.n_foreground);
     oai_batch_shape inner = {.height = s.height, .width = s.width, .bins = OASSL_LOGSPEC_ROWS, .frames = s.frames,
                              .n_foreground = s.n_foreground, .text_dim = s.text_dim, .n_classes = classify ? s.n_classes : 0};
     return oai_trainer_create_fed(context, &own, &inner, run_dir, out_trainer);
@@ -94,7 +97,7 @@ oassl_status oassl_trainer_step_batch(oassl_trainer *trainer, const oassl_traine
     OAI_TRY(oai_options_read("oassl_trainer_batch", batch, &b, sizeof b));
     const oai_batch_shape *s = oai_trainer_shape(trainer);
     bool pair = s->n_classes == 0, captions = s->n_foreground > 0;
-    bool weighted = captions && oai_trainer_options(trainer)->loss.allow_empty_background;
+    bool weighted = pair && captions && oai_trainer_options(trainer)->loss.allow_empty_background;
     oai_batch inner;
     OAI_TRY(take_tensor(b.pictures, "pictures", true, 4, OAI_SHAPE(s->n, 3, s->height, s->width), &inner.pictures));
     OAI_TRY(take_tensor(b.spectrograms, "spectrograms", pair, 4, OAI_SHAPE(s->n, 1, s->bins, s->frames), &inner.spectrograms));
