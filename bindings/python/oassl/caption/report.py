@@ -35,7 +35,7 @@ def report_text(report, report_path):
     if report["stopped"]:
         lines.append(f"stopped: {report['stopped']}")
     for failure in report["failures"][:SHOWN]:
-        tries = f" after {failure['attempts']} answers" if failure["kind"] == "answer" else ""
+        tries = f" ({failure['attempts']} answers)" if failure["kind"] == "answer" else ""
         lines.append(f"  {failure['id']}: {failure['kind']}: {failure['reason']}{tries}")
     if len(report["failures"]) > SHOWN:
         lines.append(f"  and {len(report['failures']) - SHOWN} more")
