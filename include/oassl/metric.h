@@ -1,13 +1,18 @@
 /* Scores: how well heat-maps find what sounds.
  *
  * A metric collects samples -- heat-maps with the boxes or masks of what truly sounds -- and gives every canonical
- * figure at once, with two baselines beside it that never saw the sample: the centre box and the whole image.  Rules
- * (metrics.md 1 to 3): maps are resized (bilinear, half pixel) to 224 x 224, scaled to 0..1, binarised with >= at the
- * half threshold (the value at index floor(n/2) of the sorted map; "adaptive": the n - A largest, A the area of the
- * truth), and compared by consensus IoU; all in double precision.
+ * figure at once, with two baselines beside it that never saw the sample: the centre box and the whole image.  Rules:
+ * maps are resized (bilinear, half pixel) to 224 x 224, scaled to 0..1, binarised with >= at the half threshold (the
+ * value at index floor(n/2) of the sorted map; "adaptive": the A largest, A the area of the truth), and compared by
+ * consensus IoU; all in double precision.
+ *
+ * Published numbers come from evaluators that disagree: other kernels, > for >=, success rates here and means there.
+ * `protocols` names any number of them, to be reproduced in the same pass over the maps, flaws included; each result
+ * says which.  oassl_metric_protocol() lists the names, oassl_metric_protocol_rules() explains one.  Figures of
+ * different protocols must not be compared with each other.
  *
  * The result does not depend on the order in which samples were added, on batching, or on how they were spread over
- * metrics that were merged: bit for bit.
+ * metrics that were merged: bit for bit.  Of a sample a few numbers are kept, never its maps.
  *
  * One thread at a time per metric; give each thread its own and merge.
  *
@@ -70,10 +75,28 @@ typedef struct oassl_metric_options {
     int32_t predicate; /* OASSL_PREDICATE_* */
     int32_t truth;     /* OASSL_TRUTH_* */
     int32_t assign;    /* OASSL_ASSIGN_* */
+    /* The fields above rule oassl_metric_result; those below the protocols. */
+    const char *protocols;  /* names separated by commas, e.g. "canonical,noprior"; NULL or "" = none */
+    double tau;             /* slavc, avgn: maps are cosines divided by it; 0 = 1: plain cosines */
+    double bias;            /* acl: added to logits before the sigmoid (its b/w) */
+    double alpha;           /* weight of the map when an object map is mixed in; 0 = the protocol's, 0.4 */
+    int32_t probabilities;  /* acl, avsbench: 1 = maps are probabilities already, not logits */
+    uint32_t batch;         /* avsbench_official: frames a batch; 0 = 5, one clip */
+    uint32_t bootstrap;     /* resamples behind the confidence intervals; 0 = none */
+    uint32_t reserved;
+    uint64_t seed;          /* of the bootstrap */
 } oassl_metric_options;
 
 #define OASSL_METRIC_OPTIONS_INIT                                                                                     \
     { sizeof(oassl_metric_options) }
+
+/* What the published numbers of a box are. */
+enum {
+    OASSL_BOX_PIXELS = 0,     /* x0 y0 x1 y1 in pixels of the (part's) picture */
+    OASSL_BOX_NORMALISED = 1, /* x0 y0 x1 y1 in 0..1: VGG-SS */
+    OASSL_BOX_XYWH = 2,       /* x y width height in 0..1: MUSIC */
+    OASSL_BOX_OF_256 = 3      /* x0 y0 x1 y1 on 256 x 256, truncated to integers: Flickr-SoundNet */
+};
 
 /* One thing in the picture: a source, or something silent. */
 typedef struct oassl_metric_truth {
@@ -82,6 +105,14 @@ typedef struct oassl_metric_truth {
     const char *label;       /* matches a twin to its source; NULL = matches any */
     uint32_t n_boxes;
     int32_t twin; /* among the silent: 1 = looks like the source of the same label */
+    /* Instead of `boxes`, [n_boxes]: the annotation's own numbers, for results that are exactly the published ones.
+     * Boxes that are empty, inverted or far outside, of which VGG-SS has 12, are legal here and cover nothing. */
+    const double (*numbers)[4];
+    int32_t numbers_are; /* OASSL_BOX_* */
+    int32_t consensus;   /* 1: the boxes are of different annotators, as with OASSL_TRUTH_CONSENSUS */
+    uint32_t part; /* with `numbers`, which are of one composed picture: which, 0..n_parts-1; else it is looked at
+                      where the box or mask is */
+    uint32_t reserved;
 } oassl_metric_truth;
 
 #define OASSL_METRIC_MAX_SOURCES 8
@@ -92,9 +123,14 @@ typedef struct oassl_metric_sample {
     const oassl_metric_truth *sources; /* [n_sources] */
     const oassl_metric_truth *silent;  /* [n_silent]; only twins matter */
     uint32_t n_maps;                   /* 0..8 */
-    uint32_t n_sources;                /* 1..8 */
+    uint32_t n_sources;                /* 0..8; 0 = nothing in the picture sounds */
     uint32_t n_silent;
     int32_t width, height; /* of the picture the truth refers to; maps cover it exactly */
+    uint32_t n_parts;      /* pictures composed into it; 0 = 1 */
+    int32_t axis;          /* 0 = side by side, 1 = one above the other */
+    const char *group;     /* samples of one picture, for IIoU and IAUC; NULL = on its own */
+    const double *confidence;   /* that something sounds, for AP_conf and max-F1; NULL = from the map */
+    const oassl_tensor *object; /* [h, w] an object map to mix in (EZ-VSL's OGL); NULL = none */
 } oassl_metric_sample;
 
 /* Fractions in 0..1; over (sample, source) pairs unless said otherwise. */
@@ -146,6 +182,26 @@ OASSL_API oassl_status oassl_metric_create(const oassl_context *context, const o
                                            oassl_metric **out_metric);
 OASSL_API void oassl_metric_destroy(oassl_metric *metric);
 
+/* One figure of one protocol: "success_50", "auc", "cap", "ogl.success_50", "t0.35.auc" ... */
+typedef struct oassl_metric_value {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const char *protocol, *name; /* the metric's, until samples are added to it or it is destroyed */
+    double value;
+    double low, high; /* 95 % percentile interval of the bootstrap over samples; both the value without bootstrap */
+    uint64_t n;       /* samples (or pairs, pictures, frames) it is of */
+} oassl_metric_value;
+
+#define OASSL_METRIC_VALUE_INIT                                                                                       \
+    { sizeof(oassl_metric_value) }
+
+/* The protocols' names; NULL past the last. */
+OASSL_API const char *oassl_metric_protocol(uint32_t index);
+/* Its rules in one line, its flaws and choices in a second.  Writes at most `capacity` bytes with the closing NUL;
+ * *out_bytes is what the whole text needs.  NOT_FOUND: no such protocol. */
+OASSL_API oassl_status oassl_metric_protocol_rules(const char *protocol, char *out_text, uint64_t capacity,
+                                                   uint64_t *out_bytes);
+
 /* Copies what it needs.  NON_FINITE: a NaN or infinite value in a map, naming id, map and place; INVALID_ARGUMENT: an
  * id twice, a source without box or mask, a bad box; SHAPE_MISMATCH: a map that is not [h, w].  After a failure the
  * metric is as before. */
@@ -157,10 +213,41 @@ OASSL_API oassl_status oassl_metric_compute(const oassl_metric *metric, oassl_me
 /* Pairs in the order of ids, then sources; n is oassl_metric_result.n_pairs.  `out_pair->struct_size` set by the
  * caller. */
 OASSL_API oassl_status oassl_metric_get_pair(oassl_metric *metric, uint64_t index, oassl_metric_pair *out_pair);
+/* Figures of the protocols asked for.  The first call after samples were added computes all of them. */
+OASSL_API oassl_status oassl_metric_n_values(oassl_metric *metric, uint64_t *out_n);
+/* `out_value->struct_size` set by the caller. */
+OASSL_API oassl_status oassl_metric_get_value(oassl_metric *metric, uint64_t index, oassl_metric_value *out_value);
+/* NOT_FOUND names what there is no figure of. */
+OASSL_API oassl_status oassl_metric_find_value(oassl_metric *metric, const char *protocol, const char *name,
+                                               oassl_metric_value *out_value);
 /* The result as JSON text with protocol, counts, list hash and library version.  Writes at most `capacity` bytes with
  * the closing NUL; *out_bytes is what the whole text needs.  capacity 0 asks for the size. */
-OASSL_API oassl_status oassl_metric_json(const oassl_metric *metric, char *out_text, uint64_t capacity,
+OASSL_API oassl_status oassl_metric_json(oassl_metric *metric, char *out_text, uint64_t capacity,
                                          uint64_t *out_bytes);
+
+/* ---- retrieval and the gap between the modalities ------------------------------------------------------------- */
+
+/* Rank of the match = 1 + items more similar, + equally similar ones before it.  R@k: share of queries with rank <= k;
+ * by class: any of the top k has the query's label. */
+typedef struct oassl_retrieval {
+    uint32_t struct_size;
+    int32_t has_labels;
+    double sound_to_picture[3], picture_to_sound[3];             /* R@1, R@5, R@10, the match being the same clip */
+    double class_sound_to_picture[3], class_picture_to_sound[3]; /* the same by class; 0 without labels */
+    double alignment;                                            /* mean cosine of a clip's own pair */
+    double magnitude, magnitude_std;                             /* mean and population deviation of their distance */
+    double centroid;                                             /* distance of the two means */
+    uint64_t n;
+} oassl_retrieval;
+
+#define OASSL_RETRIEVAL_INIT                                                                                          \
+    { sizeof(oassl_retrieval) }
+
+/* Features [n, d] of pictures and sounds, F32 or F64 on the CPU; they are L2-normalised here.  `labels` [n] may be
+ * NULL.  The context's threads are used; the result does not depend on how many.  NON_FINITE names the row. */
+OASSL_API oassl_status oassl_metric_retrieval(const oassl_context *context, const oassl_tensor *pictures,
+                                              const oassl_tensor *sounds, const int64_t *labels,
+                                              oassl_retrieval *out_result);
 
 #ifdef __cplusplus
 }

@@ -2,9 +2,12 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "api/tensor_view.h"
 #include "metric/metric.h"
+#include "metric/retrieval.h"
 #include "runtime/context.h"
 
 static oassl_status null_argument(const char *function, const char *what) {
@@ -87,42 +90,173 @@ static json_t *scores_json(const oassl_metric_scores *s) {
     return object;
 }
 
-static char *result_text(const oassl_metric *metric, const oassl_metric_result *r) {
+/* {"canonical": {"rules": "...", "notes": "...", "figures": {"success_50": {"value": .., "low": .., "high": .., "n": ..}}}} */
+static json_t *protocols_json(const oassl_metric *metric, const oai_figures *figures) {
+    json_t *all = json_object();
+    for (const char *name = oai_metric_options(metric)->protocols; *name;) {
+        size_t bytes = strcspn(name, ",");
+        const oai_rules *rules = oai_rules_find(name, bytes);
+        char text[512];
+        oai_rules_text(rules, text, sizeof text);
+        json_t *own = json_object();
+        for (uint64_t i = 0; i < figures->n; i++) {
+            const oassl_metric_value *v = &figures->values[i];
+            if (strcmp(v->protocol, rules->name) != 0) continue;
+            json_t *one = json_pack("{s:f, s:I}", "value", v->value, "n", (json_int_t)v->n);
+            if (oai_metric_options(metric)->bootstrap) {
+                json_object_set_new(one, "low", json_real(v->low));
+                json_object_set_new(one, "high", json_real(v->high));
+            }
+            json_object_set_new(own, v->name, one);
+        }
+        json_object_set_new(all, rules->name, json_pack("{s:s, s:s, s:o}", "rules", text, "notes", rules->note, "figures", own));
+        name += bytes + (name[bytes] == ',');
+    }
+    return all;
+}
+
+static json_t *settings_json(const oassl_metric_options *o) {
     static const char *const resizes[] = {"bilinear_half_pixel", "bilinear_corners", "bicubic_half_pixel",
                                           "bicubic_corners"};
     static const char *const predicates[] = {"ge", "gt", "gt_or_one"}, *const truths[] = {"union", "consensus"};
     static const char *const assigns[] = {"best", "in_order", "greedy"};
-    const oassl_metric_options *o = oai_metric_options(metric);
+    return json_pack("{s:i, s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:b, s:i, s:i, s:I}", "size", (int)o->size, "resize", resizes[o->resize],
+                     "predicate", predicates[o->predicate], "truth", truths[o->truth], "assign", assigns[o->assign], "tau", o->tau,
+                     "bias", o->bias, "alpha", o->alpha, "probabilities", o->probabilities, "batch", (int)o->batch, "bootstrap",
+                     (int)o->bootstrap, "seed", (json_int_t)o->seed);
+}
+
+static char *result_text(const oassl_metric *metric, const oassl_metric_result *r, const oai_figures *figures) {
     char hash[24];
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)r->list_hash);
-    json_t *protocol =
-        json_pack("{s:i, s:s, s:s, s:s, s:s}", "size", (int)o->size, "resize", resizes[o->resize], "predicate",
-                  predicates[o->predicate], "truth", truths[o->truth], "assign", assigns[o->assign]);
     json_t *object =
-        json_pack("{s:s, s:o, s:I, s:I, s:I, s:s, s:o, s:o, s:o}", "oassl", oassl_version_string(), "protocol",
-                  protocol, "n_samples", (json_int_t)r->n_samples, "n_pairs", (json_int_t)r->n_pairs, "n_twin",
-                  (json_int_t)r->n_twin, "list_hash", hash, "model", scores_json(&r->model), "centre",
-                  scores_json(&r->centre), "whole", scores_json(&r->whole));
+        json_pack("{s:s, s:o, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "oassl", oassl_version_string(), "protocol",
+                  settings_json(oai_metric_options(metric)), "n_samples", (json_int_t)r->n_samples, "n_pairs", (json_int_t)r->n_pairs,
+                  "n_twin", (json_int_t)r->n_twin, "list_hash", hash, "model", scores_json(&r->model), "centre",
+                  scores_json(&r->centre), "whole", scores_json(&r->whole), "protocols", protocols_json(metric, figures));
     char *text = object ? json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(object);
     return text;
 }
 
-oassl_status oassl_metric_json(const oassl_metric *metric, char *out_text, uint64_t capacity, uint64_t *out_bytes) {
+/* What fits of a text, and how long it is. */
+static void give_text(const char *text, char *out_text, uint64_t capacity, uint64_t *out_bytes) {
+    *out_bytes = strlen(text) + 1;
+    if (!capacity) return;
+    uint64_t n = *out_bytes <= capacity ? *out_bytes : capacity;
+    memcpy(out_text, text, n);
+    out_text[n - 1] = 0;
+}
+
+oassl_status oassl_metric_json(oassl_metric *metric, char *out_text, uint64_t capacity, uint64_t *out_bytes) {
     if (out_bytes) *out_bytes = 0;
     if (!metric) return null_argument(__func__, "metric");
     if (!out_bytes) return null_argument(__func__, "out_bytes");
     if (capacity && !out_text) return null_argument(__func__, "out_text");
     oassl_metric_result result = OASSL_METRIC_RESULT_INIT;
+    const oai_figures *figures;
     OAI_TRY(oai_metric_compute(metric, &result));
-    char *text = result_text(metric, &result);
+    OAI_TRY(oai_metric_figures(metric, &figures));
+    char *text = result_text(metric, &result, figures);
     if (!text) return oai_fail(OASSL_STATUS_OUT_OF_MEMORY, "oassl_metric_json: no memory for the text");
-    *out_bytes = strlen(text) + 1;
-    if (capacity) {
-        uint64_t n = *out_bytes <= capacity ? *out_bytes : capacity;
-        memcpy(out_text, text, n);
-        out_text[n - 1] = 0;
-    }
+    give_text(text, out_text, capacity, out_bytes);
     free(text);
     return OASSL_STATUS_OK;
+}
+
+/* ---- protocols ------------------------------------------------------------------------------------------------ */
+
+const char *oassl_metric_protocol(uint32_t index) { return index < oai_n_rules() ? oai_rules_at(index)->name : NULL; }
+
+oassl_status oassl_metric_protocol_rules(const char *protocol, char *out_text, uint64_t capacity, uint64_t *out_bytes) {
+    if (out_bytes) *out_bytes = 0;
+    if (!protocol) return null_argument(__func__, "protocol");
+    if (!out_bytes) return null_argument(__func__, "out_bytes");
+    if (capacity && !out_text) return null_argument(__func__, "out_text");
+    const oai_rules *rules = oai_rules_find(protocol, strlen(protocol));
+    if (!rules) return oai_fail(OASSL_STATUS_NOT_FOUND, "no protocol '%s'", protocol);
+    char line[512], text[1024];
+    oai_rules_text(rules, line, sizeof line);
+    snprintf(text, sizeof text, "%s\n%s", line, rules->note);
+    give_text(text, out_text, capacity, out_bytes);
+    return OASSL_STATUS_OK;
+}
+
+oassl_status oassl_metric_n_values(oassl_metric *metric, uint64_t *out_n) {
+    if (!out_n) return null_argument(__func__, "out_n");
+    *out_n = 0;
+    if (!metric) return null_argument(__func__, "metric");
+    const oai_figures *figures;
+    OAI_TRY(oai_metric_figures(metric, &figures));
+    *out_n = figures->n;
+    return OASSL_STATUS_OK;
+}
+
+oassl_status oassl_metric_get_value(oassl_metric *metric, uint64_t index, oassl_metric_value *out_value) {
+    if (!metric) return null_argument(__func__, "metric");
+    if (!out_value) return null_argument(__func__, "out_value");
+    if (out_value->struct_size < sizeof(uint32_t)) return bad_size(__func__, "out_value", out_value->struct_size);
+    const oai_figures *figures;
+    OAI_TRY(oai_metric_figures(metric, &figures));
+    if (index >= figures->n)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metric value %llu, there are %llu", (unsigned long long)index,
+                        (unsigned long long)figures->n);
+    oassl_metric_value value = figures->values[index];
+    OAI_GIVE(value, out_value);
+    return OASSL_STATUS_OK;
+}
+
+oassl_status oassl_metric_find_value(oassl_metric *metric, const char *protocol, const char *name, oassl_metric_value *out_value) {
+    if (!metric) return null_argument(__func__, "metric");
+    if (!protocol) return null_argument(__func__, "protocol");
+    if (!name) return null_argument(__func__, "name");
+    const oai_figures *figures;
+    OAI_TRY(oai_metric_figures(metric, &figures));
+    for (uint64_t i = 0; i < figures->n; i++)
+        if (strcmp(figures->values[i].protocol, protocol) == 0 && strcmp(figures->values[i].name, name) == 0)
+            return oassl_metric_get_value(metric, i, out_value);
+    return oai_fail(OASSL_STATUS_NOT_FOUND, "no figure '%s' of protocol '%s'", name, protocol);
+}
+
+/* ---- retrieval ------------------------------------------------------------------------------------------------ */
+
+static oassl_status read_features(const oai_host *host, const oassl_tensor *t, const char *name, double **out_rows) {
+    bool wide = t->dtype == OASSL_DTYPE_F64;
+    if (!t->data || t->device != OASSL_DEVICE_CPU || (!wide && t->dtype != OASSL_DTYPE_F32) || t->rank != 2 || t->shape[0] < 1 ||
+        t->shape[1] < 1)
+        return oai_fail(OASSL_STATUS_SHAPE_MISMATCH, "%s: expected F32 or F64 on the CPU of shape [n, d], found dtype %d, rank %d", name,
+                        t->dtype, t->rank);
+    int64_t n = t->shape[0], d = t->shape[1], dy = t->strides[0], dx = t->strides[1];
+    if (dy == 0 && dx == 0) dy = d, dx = 1;
+    double *rows = *out_rows = oai_alloc(host, (size_t)(n * d) * sizeof *rows);
+    if (!rows) return oai_no_memory((size_t)(n * d) * sizeof *rows, name);
+    for (int64_t i = 0; i < n * d; i++) {
+        int64_t at = i / d * dy + i % d * dx;
+        rows[i] = wide ? ((const double *)t->data)[at] : (double)((const float *)t->data)[at];
+    }
+    return OASSL_STATUS_OK;
+}
+
+oassl_status oassl_metric_retrieval(const oassl_context *context, const oassl_tensor *pictures, const oassl_tensor *sounds,
+                                    const int64_t *labels, oassl_retrieval *out_result) {
+    if (!context) return null_argument(__func__, "context");
+    if (!pictures) return null_argument(__func__, "pictures");
+    if (!sounds) return null_argument(__func__, "sounds");
+    if (!out_result) return null_argument(__func__, "out_result");
+    if (out_result->struct_size < sizeof(uint32_t)) return bad_size(__func__, "out_result", out_result->struct_size);
+    const oai_host *host = oai_context_host(context);
+    double *v = NULL, *a = NULL;
+    oassl_retrieval result = OASSL_RETRIEVAL_INIT;
+    oassl_status status = read_features(host, pictures, "pictures", &v);
+    if (status == OASSL_STATUS_OK) status = read_features(host, sounds, "sounds", &a);
+    if (status == OASSL_STATUS_OK && (pictures->shape[0] != sounds->shape[0] || pictures->shape[1] != sounds->shape[1]))
+        status = oai_fail(OASSL_STATUS_SHAPE_MISMATCH, "pictures are [%lld, %lld], sounds [%lld, %lld]; expected the same",
+                          (long long)pictures->shape[0], (long long)pictures->shape[1], (long long)sounds->shape[0],
+                          (long long)sounds->shape[1]);
+    if (status == OASSL_STATUS_OK)
+        status = oai_retrieval(host, v, a, (uint64_t)sounds->shape[0], (uint64_t)sounds->shape[1], labels, &result);
+    oai_free(host, v);
+    oai_free(host, a);
+    if (status == OASSL_STATUS_OK) OAI_GIVE(result, out_result);
+    return status;
 }

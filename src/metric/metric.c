@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/mapresize.h"
 #include "base/options.h"
 #include "base/strmap.h"
-#include "metric/scores.h"
+#include "metric/figures.h"
 
 enum { MODEL, CENTRE, WHOLE, N_SYSTEMS };
 enum { CIOU, ADAPTIVE, AP, POINTING, TWIN, N_VALUES };
@@ -22,72 +21,72 @@ typedef struct pair {
 } pair;
 
 typedef struct sample {
-    const char *id;
+    const char *id, *group;
     double piap[N_SYSTEMS];
-    uint64_t first_pair;
-    uint32_t n_pairs;
+    uint64_t first_pair, first_number;
+    uint32_t n_pairs, n_numbers;
 } sample;
 
 struct oassl_metric {
     const oai_host *host;
-    oassl_metric_options options;
-    oai_arena arena; /* ids */
+    oassl_metric_options options; /* protocols: the arena's */
+    oai_variant variants[OAI_MAX_VARIANTS];
+    uint32_t n_variants;
+    oai_arena arena; /* ids and groups */
     oai_strmap ids;
     sample *samples;
     pair *pairs;
-    uint64_t n_samples, sample_room, n_pairs, pair_room;
+    double *numbers; /* blocks of judge.h, variant by variant, sample by sample */
+    uint64_t n_samples, sample_room, n_pairs, pair_room, n_numbers, number_room;
     uint32_t *by_id; /* [n_pairs][2] sample and pair number in the order of ids; NULL until asked for */
-    /* scratch of one add */
-    oai_scored_map maps[MAX_SOURCES], baseline[N_SYSTEMS]; /* baseline[MODEL] is not used */
-    oai_truth truths[MAX_SOURCES], twin;
-    uint64_t *keys;
-    uint32_t *spare;
+    oai_figures figures;
+    bool has_figures;
+    oai_sample_cache *cache;
+    double *block; /* [n_variants, OAI_BLOCK_MAX] of the sample being added */
 };
 
 _Static_assert((int)MAX_SOURCES <= (int)OAI_ASSIGN_MAX, "assignment tables are too small");
 
 /* ---- creation ------------------------------------------------------------------------------------------------- */
 
-static size_t n_pixels(const oassl_metric *m) { return (size_t)m->options.size * m->options.size; }
-
-static oassl_status need_truth(oassl_metric *m, oai_truth *truth) {
-    if (!truth->weight) truth->weight = oai_calloc(m->host, n_pixels(m), sizeof *truth->weight);
-    return truth->weight ? OASSL_STATUS_OK : oai_no_memory(n_pixels(m) * sizeof *truth->weight, "a metric's truth");
-}
-
-static oassl_status need_map(oassl_metric *m, oai_scored_map *map) {
-    return map->raw ? OASSL_STATUS_OK : oai_scored_map_create(m->host, n_pixels(m), map);
-}
-
-/* The centre box is a pyramid: whatever area a threshold leaves of it is a box in the middle. */
-static oassl_status make_baselines(oassl_metric *m) {
-    int32_t size = (int32_t)m->options.size;
-    OAI_TRY(need_map(m, &m->baseline[CENTRE]));
-    OAI_TRY(need_map(m, &m->baseline[WHOLE]));
-    for (int32_t y = 0; y < size; y++) {
-        for (int32_t x = 0; x < size; x++) {
-            int32_t dx = abs(2 * x + 1 - size), dy = abs(2 * y + 1 - size);
-            m->baseline[CENTRE].raw[(size_t)y * size + x] = 1.0 - (double)(dx > dy ? dx : dy) / size;
-            m->baseline[WHOLE].raw[(size_t)y * size + x] = 0.5;
-        }
-    }
-    oai_scored_map_prepare(&m->baseline[CENTRE], m->keys, m->spare);
-    oai_scored_map_prepare(&m->baseline[WHOLE], m->keys, m->spare);
-    return OASSL_STATUS_OK;
-}
-
 static oassl_status check_options(const oassl_metric_options *o) {
     const struct {
         const char *name;
         int32_t value, most;
     } choices[] = {
-        {"resize", o->resize, 3}, {"predicate", o->predicate, 2}, {"truth", o->truth, 1}, {"assign", o->assign, 2}};
+        {"resize", o->resize, 3}, {"predicate", o->predicate, 2}, {"truth", o->truth, 1}, {"assign", o->assign, 2},
+        {"probabilities", o->probabilities, 1}};
     if (o->size < 8 || o->size > 2048)
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metric options: size is %u, expected 8..2048", o->size);
-    for (int32_t i = 0; i < 4; i++)
+    for (int32_t i = 0; i < 5; i++)
         if (choices[i].value < 0 || choices[i].value > choices[i].most)
             return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metric options: %s is %d, expected 0..%d", choices[i].name,
                             choices[i].value, choices[i].most);
+    if (!(o->tau > 0 && isfinite(o->tau)))
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metric options: tau is %g, expected more than 0", o->tau);
+    if (!isfinite(o->bias)) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metric options: bias is %g", o->bias);
+    if (!(o->alpha >= 0 && o->alpha <= 1))
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metric options: alpha is %g, expected 0..1", o->alpha);
+    if (o->bootstrap > 1000000)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metric options: bootstrap is %u, at most 1000000", o->bootstrap);
+    return OASSL_STATUS_OK;
+}
+
+/* "canonical,noprior": each once. */
+static oassl_status choose_protocols(oassl_metric *m, const char *list) {
+    m->options.protocols = oai_arena_text(&m->arena, list ? list : "", list ? strlen(list) : 0);
+    if (!m->options.protocols) return oai_no_memory(strlen(list ? list : ""), "a metric's protocols");
+    for (const char *name = m->options.protocols; *name;) {
+        size_t bytes = strcspn(name, ",");
+        const oai_rules *rules = oai_rules_find(name, bytes);
+        if (!rules) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metric options: no protocol '%.*s'", (int)bytes, name);
+        for (uint32_t i = 0; i < m->n_variants; i++)
+            if (m->variants[i].rules == rules)
+                return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metric options: protocol '%s' twice", rules->name);
+        if (!oai_rules_expand(rules, m->variants, &m->n_variants))
+            return oai_fail(OASSL_STATUS_UNSUPPORTED, "metric options: too many protocols at '%s'", rules->name);
+        name += bytes + (name[bytes] == ',');
+    }
     return OASSL_STATUS_OK;
 }
 
@@ -96,35 +95,33 @@ oassl_status oai_metric_create(const oai_host *host, const oassl_metric_options 
     *out_metric = NULL;
     OAI_TRY(oai_options_read("metric options", options, &o, sizeof o));
     if (o.size == 0) o.size = 224;
+    if (o.tau == 0) o.tau = 1;
+    if (o.batch == 0) o.batch = 5;
     OAI_TRY(check_options(&o));
     oassl_metric *m = oai_calloc(host, 1, sizeof *m);
     if (!m) return oai_no_memory(sizeof *m, "a metric");
     m->host = host, m->options = o;
     oai_arena_init(&m->arena, host);
+    oai_arena_init(&m->figures.names, host);
     oai_strmap_init(&m->ids, host);
-    m->keys = oai_calloc(host, n_pixels(m), sizeof *m->keys);
-    m->spare = oai_calloc(host, n_pixels(m), sizeof *m->spare);
-    oassl_status status = m->keys && m->spare ? make_baselines(m) : oai_no_memory(12 * n_pixels(m), "a metric");
-    if (status == OASSL_STATUS_OK)
-        *out_metric = m;
-    else
-        oai_metric_free(m);
+    oassl_status status = choose_protocols(m, o.protocols);
+    if (status == OASSL_STATUS_OK) status = oai_sample_cache_create(host, (int32_t)o.size, o.tau, &m->cache);
+    if (status == OASSL_STATUS_OK && !(m->block = oai_alloc(host, (m->n_variants + 1) * OAI_BLOCK_MAX * sizeof *m->block)))
+        status = oai_no_memory((m->n_variants + 1) * OAI_BLOCK_MAX * sizeof *m->block, "a metric");
+    if (status == OASSL_STATUS_OK) *out_metric = m;
+    else oai_metric_free(m);
     return status;
 }
 
 void oai_metric_free(oassl_metric *m) {
     if (!m) return;
-    for (int32_t i = 0; i < MAX_SOURCES; i++) {
-        oai_scored_map_free(m->host, &m->maps[i]);
-        oai_free(m->host, m->truths[i].weight);
-    }
-    for (int32_t i = 0; i < N_SYSTEMS; i++) oai_scored_map_free(m->host, &m->baseline[i]);
-    oai_free(m->host, m->twin.weight);
-    oai_free(m->host, m->keys);
-    oai_free(m->host, m->spare);
+    oai_sample_cache_destroy(m->cache);
+    oai_figures_free(m->host, &m->figures);
+    oai_free(m->host, m->block);
     oai_free(m->host, m->by_id);
     oai_free(m->host, m->samples);
     oai_free(m->host, m->pairs);
+    oai_free(m->host, m->numbers);
     oai_strmap_free(&m->ids);
     oai_arena_free(&m->arena);
     oai_free(m->host, m);
@@ -132,90 +129,7 @@ void oai_metric_free(oassl_metric *m) {
 
 const oassl_metric_options *oai_metric_options(const oassl_metric *m) { return &m->options; }
 
-/* ---- a sample's inputs ---------------------------------------------------------------------------------------- */
-
-static oassl_status read_map(oassl_metric *m, const oassl_tensor *t, oai_scored_map *out_map) {
-    bool wide = t->dtype == OASSL_DTYPE_F64;
-    if (!t->data || t->device != OASSL_DEVICE_CPU || (!wide && t->dtype != OASSL_DTYPE_F32) || t->rank != 2 ||
-        t->shape[0] < 1 || t->shape[1] < 1)
-        return oai_fail(OASSL_STATUS_SHAPE_MISMATCH,
-                        "expected F32 or F64 on the CPU of shape [h, w], found dtype %d, device %d, rank %d", t->dtype,
-                        t->device, t->rank);
-    int64_t h = t->shape[0], w = t->shape[1], dy = t->strides[0], dx = t->strides[1];
-    if (dy == 0 && dx == 0) dy = w, dx = 1;
-    if (h > 65536 || w > 65536)
-        return oai_fail(OASSL_STATUS_SHAPE_MISMATCH, "a map of %lld x %lld, at most 65536 a side", (long long)h,
-                        (long long)w);
-    OAI_TRY(need_map(m, out_map));
-    double *values = oai_alloc(m->host, (size_t)(h * w) * sizeof *values);
-    if (!values) return oai_no_memory((size_t)(h * w) * sizeof *values, "a heat-map");
-    oassl_status status = OASSL_STATUS_OK;
-    for (int64_t i = 0; i < h * w && status == OASSL_STATUS_OK; i++) {
-        int64_t at = i / w * dy + i % w * dx;
-        values[i] = wide ? ((const double *)t->data)[at] : (double)((const float *)t->data)[at];
-        if (!isfinite(values[i]))
-            status = oai_fail(OASSL_STATUS_NON_FINITE, "%g at row %lld, column %lld", values[i], (long long)(i / w),
-                              (long long)(i % w));
-    }
-    int64_t size = m->options.size;
-    if (status == OASSL_STATUS_OK)
-        status = oai_map_resize(m->host, m->options.resize, values, h, w, out_map->raw, size, size);
-    oai_free(m->host, values);
-    if (status == OASSL_STATUS_OK) oai_scored_map_prepare(out_map, m->keys, m->spare);
-    return status;
-}
-
-static oassl_status read_truth(oassl_metric *m, const oassl_metric_sample *s, const oassl_metric_truth *t,
-                               oai_truth *out_truth) {
-    enum { MAX_BOXES = 64 };
-    int32_t boxes[MAX_BOXES][4], size = (int32_t)m->options.size;
-    OAI_TRY(need_truth(m, out_truth));
-    if (t->mask) {
-        oai_truth_from_mask(t->mask, s->width, s->height, size, out_truth);
-        return OASSL_STATUS_OK;
-    }
-    if (!t->boxes || t->n_boxes == 0) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "neither box nor mask");
-    if (t->n_boxes > MAX_BOXES)
-        return oai_fail(OASSL_STATUS_UNSUPPORTED, "%u boxes, at most %d", t->n_boxes, MAX_BOXES);
-    for (uint32_t i = 0; i < t->n_boxes; i++) {
-        const float *b = t->boxes[i];
-        if (!(isfinite(b[0]) && isfinite(b[1]) && isfinite(b[2]) && isfinite(b[3]) && b[0] < b[2] && b[1] < b[3]))
-            return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "box %u is [%g, %g, %g, %g], expected x0 < x1 and y0 < y1",
-                            i, b[0], b[1], b[2], b[3]);
-        oai_box_to_pixels(b, s->width, s->height, size, boxes[i]);
-    }
-    oai_truth_from_boxes((const int32_t(*)[4])boxes, t->n_boxes, m->options.truth, size, out_truth);
-    return OASSL_STATUS_OK;
-}
-
-static oassl_status check_sample(const oassl_metric *m, const oassl_metric_sample *s) {
-    if (s->n_maps > MAX_SOURCES || (s->n_maps && !s->maps))
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%u maps, expected 0..%d of them", s->n_maps, MAX_SOURCES);
-    if (s->n_sources < 1 || s->n_sources > MAX_SOURCES || !s->sources)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%u sources, expected 1..%d of them", s->n_sources,
-                        MAX_SOURCES);
-    if (s->n_silent && !s->silent)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "n_silent is %u, silent is NULL", s->n_silent);
-    if (s->width < 1 || s->height < 1)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "picture of %d x %d", s->width, s->height);
-    if (oai_strmap_get(&m->ids, s->id, strlen(s->id)) != OAI_STRMAP_NONE)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "was added before");
-    return OASSL_STATUS_OK;
-}
-
-static oassl_status read_inputs(oassl_metric *m, const oassl_metric_sample *s) {
-    for (uint32_t i = 0; i < s->n_maps; i++) {
-        oassl_status status = read_map(m, &s->maps[i], &m->maps[i]);
-        if (status != OASSL_STATUS_OK) return oai_fail_within(status, "map %u", i);
-    }
-    for (uint32_t i = 0; i < s->n_sources; i++) {
-        oassl_status status = read_truth(m, s, &s->sources[i], &m->truths[i]);
-        if (status != OASSL_STATUS_OK) return oai_fail_within(status, "source %u", i);
-    }
-    return OASSL_STATUS_OK;
-}
-
-/* ---- a sample's scores ---------------------------------------------------------------------------------------- */
+/* ---- a sample's canonical scores ------------------------------------------------------------------------------ */
 
 typedef struct scores_of_sample {
     pair pairs[2 * MAX_SOURCES];
@@ -223,34 +137,52 @@ typedef struct scores_of_sample {
     double piap[N_SYSTEMS];
 } scores_of_sample;
 
-static void score_source(const oassl_metric *m, const oai_scored_map *map, const oai_truth *truth, double *out_values,
-                         size_t *out_peak) {
-    int32_t rule = m->options.predicate;
-    out_values[CIOU] = oai_ciou(map, oai_threshold_half(map), rule, truth);
-    out_values[ADAPTIVE] = oai_ciou(map, oai_threshold_adaptive(map, truth), rule, truth);
-    out_values[AP] = oai_pixel_ap(map, truth);
-    out_values[POINTING] = oai_pointing(map, truth, out_peak);
+static const oai_scoring MINMAX = {OAI_SCORE_MINMAX, 0, 0};
+
+static oassl_status score_source(oassl_metric *m, oai_view *view, const oai_truth *truth, double *out_values, size_t *out_peak) {
+    OAI_TRY(oai_sample_cache_ap(m->cache, view, truth, &out_values[AP])); /* sorts */
+    size_t area = truth->area ? truth->area : view->n / 2, ranks[2] = {view->n / 2, view->n - (area ? area : 1)};
+    for (int32_t i = 0; i < 2; i++) {
+        double t = oai_score_of(view, &MINMAX, oai_sample_cache_rank(m->cache, view, ranks[i]));
+        oai_counts counts = oai_sample_cache_count(m->cache, view, oai_view_cutoff(view, &MINMAX, m->options.predicate, t), truth);
+        out_values[i ? ADAPTIVE : CIOU] = oai_ciou(&counts, truth);
+    }
+    out_values[POINTING] = oai_pointing(view, truth, out_peak);
+    return OASSL_STATUS_OK;
+}
+
+static oassl_status map_view(oassl_metric *m, int32_t from, oai_view **out_view) {
+    return oai_sample_cache_view(m->cache, (oai_view_key){.from = from, .resize = m->options.resize}, out_view);
+}
+
+static oassl_status source_truth(oassl_metric *m, uint32_t source, oai_truth **out_truth) {
+    oai_truth_key key = {(int32_t)source, OAI_TRUTH_UNION, OAI_READ_BOX, OAI_PLACE_SQUARE, 0};
+    return oai_sample_cache_truth(m->cache, key, out_truth);
 }
 
 /* The source's twins together: above the highest value on any of them 1, equal 0.5, below 0. */
 static oassl_status score_twins(oassl_metric *m, const oassl_metric_sample *s, uint32_t source, pair *p) {
-    const oai_scored_map *maps[N_SYSTEMS] = {p->map >= 0 ? &m->maps[p->map] : NULL, &m->baseline[CENTRE],
-                                             &m->baseline[WHOLE]};
     const char *label = s->sources[source].label;
     double top[N_SYSTEMS] = {-INFINITY, -INFINITY, -INFINITY};
+    oai_view *views[N_SYSTEMS] = {NULL};
+    oai_truth *truth, *twin;
+    if (p->map >= 0) OAI_TRY(map_view(m, p->map, &views[MODEL]));
+    OAI_TRY(map_view(m, OAI_FROM_CENTRE, &views[CENTRE]));
+    OAI_TRY(map_view(m, OAI_FROM_WHOLE, &views[WHOLE]));
     for (uint32_t i = 0; i < s->n_silent; i++) {
         const oassl_metric_truth *t = &s->silent[i];
         if (!t->twin || (label && t->label && strcmp(label, t->label) != 0)) continue;
-        oassl_status status = read_truth(m, s, t, &m->twin);
-        if (status != OASSL_STATUS_OK) return oai_fail_within(status, "silent %u", i);
-        if (m->twin.area == 0) continue;
+        OAI_TRY(oai_sample_cache_silent(m->cache, i, &twin));
+        if (twin->area == 0) continue;
         p->has_twin = true;
         for (int32_t k = 0; k < N_SYSTEMS; k++)
-            if (maps[k]) top[k] = fmax(top[k], oai_max_within(maps[k], &m->twin));
+            if (views[k]) top[k] = fmax(top[k], oai_max_within(views[k], twin));
     }
-    for (int32_t k = 0; k < N_SYSTEMS && p->has_twin; k++) {
-        double own = maps[k] ? oai_max_within(maps[k], &m->truths[source]) : 0;
-        p->value[k][TWIN] = !maps[k] ? 0 : own > top[k] ? 1 : own == top[k] ? 0.5 : 0;
+    if (!p->has_twin) return OASSL_STATUS_OK;
+    OAI_TRY(source_truth(m, source, &truth));
+    for (int32_t k = 0; k < N_SYSTEMS; k++) {
+        double own = views[k] ? oai_max_within(views[k], truth) : 0;
+        p->value[k][TWIN] = !views[k] ? 0 : own > top[k] ? 1 : own == top[k] ? 0.5 : 0;
     }
     return OASSL_STATUS_OK;
 }
@@ -266,19 +198,37 @@ static void assign_maps(const oassl_metric *m, const oassl_metric_sample *s, con
     }
 }
 
+static oassl_status score_pair(oassl_metric *m, const oassl_metric_sample *s, pair *p, double *piap) {
+    oai_truth *truth;
+    oai_view *view;
+    size_t unused;
+    OAI_TRY(source_truth(m, p->source, &truth));
+    for (int32_t k = CENTRE; k < N_SYSTEMS; k++) {
+        OAI_TRY(map_view(m, k == CENTRE ? OAI_FROM_CENTRE : OAI_FROM_WHOLE, &view));
+        OAI_TRY(score_source(m, view, truth, p->value[k], &unused));
+        piap[k] += p->value[k][AP] / s->n_sources;
+    }
+    return score_twins(m, s, p->source, p);
+}
+
 static oassl_status score_sample(oassl_metric *m, const oassl_metric_sample *s, scores_of_sample *out) {
     double value[MAX_SOURCES * MAX_SOURCES][N_VALUES] = {{0}}, ciou[MAX_SOURCES * MAX_SOURCES],
                                ap[MAX_SOURCES * MAX_SOURCES];
-    size_t peak[MAX_SOURCES * MAX_SOURCES] = {0}, unused;
+    size_t peak[MAX_SOURCES * MAX_SOURCES] = {0};
     int32_t map_of[MAX_SOURCES];
     for (uint32_t k = 0; k < s->n_maps; k++) {
         for (uint32_t i = 0; i < s->n_sources; i++) {
             uint32_t at = k * s->n_sources + i;
-            score_source(m, &m->maps[k], &m->truths[i], value[at], &peak[at]);
+            oai_view *view;
+            oai_truth *truth;
+            OAI_TRY(map_view(m, (int32_t)k, &view));
+            OAI_TRY(source_truth(m, i, &truth));
+            OAI_TRY(score_source(m, view, truth, value[at], &peak[at]));
             ciou[at] = value[at][CIOU], ap[at] = value[at][AP];
         }
     }
-    out->piap[MODEL] = oai_assign_best(ap, s->n_maps, s->n_sources, map_of) / s->n_sources;
+    out->piap[MODEL] = s->n_sources ? oai_assign_best(ap, s->n_maps, s->n_sources, map_of) / s->n_sources : NAN;
+    for (int32_t k = CENTRE; k < N_SYSTEMS && s->n_sources == 0; k++) out->piap[k] = NAN;
     assign_maps(m, s, ciou, map_of);
     for (uint32_t i = 0; i < s->n_sources; i++) {
         pair *p = &out->pairs[out->n_pairs++];
@@ -288,14 +238,22 @@ static oassl_status score_sample(oassl_metric *m, const oassl_metric_sample *s, 
             memcpy(p->value[MODEL], value[at], sizeof value[at]);
             p->peak = (int32_t)peak[at];
         }
-        for (int32_t k = CENTRE; k < N_SYSTEMS; k++) {
-            score_source(m, &m->baseline[k], &m->truths[i], p->value[k], &unused);
-            out->piap[k] += p->value[k][AP] / s->n_sources;
-        }
-        OAI_TRY(score_twins(m, s, i, p));
+        OAI_TRY(score_pair(m, s, p, out->piap));
     }
-    for (uint32_t i = s->n_sources; i < s->n_maps && m->options.assign == OASSL_ASSIGN_GREEDY; i++)
+    for (uint32_t i = s->n_sources; i < s->n_maps && s->n_sources && m->options.assign == OASSL_ASSIGN_GREEDY; i++)
         out->pairs[out->n_pairs++] = (pair){.source = UINT32_MAX, .map = -1, .peak = -1};
+    return OASSL_STATUS_OK;
+}
+
+/* What every variant of every protocol makes of it, one block after the other in m->block. */
+static oassl_status judge_sample(oassl_metric *m, uint32_t *out_n_numbers) {
+    oai_judging judging = {m->options.tau, m->options.bias, m->options.alpha, m->options.probabilities};
+    size_t n = 0;
+    for (uint32_t v = 0; v < m->n_variants; v++) {
+        OAI_TRY(oai_judge(m->cache, &m->variants[v], &judging, m->block + n));
+        n += oai_block_size(&m->variants[v], m->block + n);
+    }
+    *out_n_numbers = (uint32_t)n;
     return OASSL_STATUS_OK;
 }
 
@@ -311,34 +269,57 @@ static oassl_status reserve(const oai_host *host, void **memory, uint64_t *room,
     return OASSL_STATUS_OK;
 }
 
-static oassl_status append(oassl_metric *m, const char *id, const double *piap, const pair *pairs, uint32_t n_pairs) {
-    OAI_TRY(reserve(m->host, (void **)&m->samples, &m->sample_room, m->n_samples + 1, sizeof *m->samples));
-    OAI_TRY(reserve(m->host, (void **)&m->pairs, &m->pair_room, m->n_pairs + n_pairs, sizeof *m->pairs));
-    sample *s = &m->samples[m->n_samples];
-    *s = (sample){.id = oai_arena_text(&m->arena, id, strlen(id)), .first_pair = m->n_pairs, .n_pairs = n_pairs};
-    if (!s->id) return oai_no_memory(strlen(id), "a metric's samples");
-    OAI_TRY(oai_strmap_put(&m->ids, s->id, strlen(id), (uint32_t)m->n_samples, NULL));
-    memcpy(s->piap, piap, sizeof s->piap);
-    memcpy(m->pairs + m->n_pairs, pairs, n_pairs * sizeof *pairs);
-    m->n_samples++, m->n_pairs += n_pairs;
+static void forget_results(oassl_metric *m) {
     oai_free(m->host, m->by_id);
     m->by_id = NULL;
+    oai_figures_free(m->host, &m->figures);
+    m->has_figures = false;
+}
+
+static oassl_status append(oassl_metric *m, const sample *from, const pair *pairs, const double *numbers) {
+    OAI_TRY(reserve(m->host, (void **)&m->samples, &m->sample_room, m->n_samples + 1, sizeof *m->samples));
+    OAI_TRY(reserve(m->host, (void **)&m->pairs, &m->pair_room, m->n_pairs + from->n_pairs, sizeof *m->pairs));
+    OAI_TRY(reserve(m->host, (void **)&m->numbers, &m->number_room, m->n_numbers + from->n_numbers, sizeof *m->numbers));
+    sample *s = &m->samples[m->n_samples];
+    *s = *from;
+    s->first_pair = m->n_pairs, s->first_number = m->n_numbers;
+    s->id = oai_arena_text(&m->arena, from->id, strlen(from->id));
+    s->group = from->group ? oai_arena_text(&m->arena, from->group, strlen(from->group)) : s->id;
+    if (!s->id || !s->group) return oai_no_memory(strlen(from->id), "a metric's samples");
+    OAI_TRY(oai_strmap_put(&m->ids, s->id, strlen(s->id), (uint32_t)m->n_samples, NULL));
+    memcpy(m->pairs + m->n_pairs, pairs, from->n_pairs * sizeof *pairs);
+    memcpy(m->numbers + m->n_numbers, numbers, from->n_numbers * sizeof *numbers);
+    m->n_samples++, m->n_pairs += from->n_pairs, m->n_numbers += from->n_numbers;
+    forget_results(m);
     return OASSL_STATUS_OK;
 }
 
-oassl_status oai_metric_add(oassl_metric *m, const oassl_metric_sample *s) {
+static oassl_status add_sample(oassl_metric *m, const oassl_metric_sample *s) {
     scores_of_sample scores = {.n_pairs = 0};
-    oassl_status status = check_sample(m, s);
-    if (status == OASSL_STATUS_OK) status = read_inputs(m, s);
-    if (status == OASSL_STATUS_OK) status = score_sample(m, s, &scores);
-    if (status == OASSL_STATUS_OK) status = append(m, s->id, scores.piap, scores.pairs, scores.n_pairs);
+    sample one = {.id = s->id, .group = s->group};
+    if (oai_strmap_get(&m->ids, s->id, strlen(s->id)) != OAI_STRMAP_NONE)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "was added before");
+    OAI_TRY(oai_sample_cache_load(m->cache, s, m->options.truth));
+    OAI_TRY(score_sample(m, s, &scores));
+    OAI_TRY(judge_sample(m, &one.n_numbers));
+    one.n_pairs = scores.n_pairs;
+    memcpy(one.piap, scores.piap, sizeof one.piap);
+    return append(m, &one, scores.pairs, m->block);
+}
+
+oassl_status oai_metric_add(oassl_metric *m, const oassl_metric_sample *s) {
+    oassl_status status = add_sample(m, s);
     return status == OASSL_STATUS_OK ? status : oai_fail_within(status, "sample '%s'", s->id);
 }
 
+static bool same_options(const oassl_metric_options *a, const oassl_metric_options *b) {
+    return a->size == b->size && a->resize == b->resize && a->predicate == b->predicate && a->truth == b->truth && a->assign == b->assign &&
+           strcmp(a->protocols, b->protocols) == 0 && a->tau == b->tau && a->bias == b->bias && a->alpha == b->alpha &&
+           a->probabilities == b->probabilities && a->batch == b->batch && a->bootstrap == b->bootstrap && a->seed == b->seed;
+}
+
 oassl_status oai_metric_merge(oassl_metric *m, const oassl_metric *from) {
-    const oassl_metric_options *a = &m->options, *b = &from->options;
-    if (a->size != b->size || a->resize != b->resize || a->predicate != b->predicate || a->truth != b->truth ||
-        a->assign != b->assign)
+    if (!same_options(&m->options, &from->options))
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metrics of different options cannot be merged");
     for (uint64_t i = 0; i < from->n_samples; i++) {
         const char *id = from->samples[i].id;
@@ -347,9 +328,47 @@ oassl_status oai_metric_merge(oassl_metric *m, const oassl_metric *from) {
     }
     for (uint64_t i = 0; i < from->n_samples; i++) {
         const sample *s = &from->samples[i];
-        OAI_TRY(append(m, s->id, s->piap, from->pairs + s->first_pair, s->n_pairs));
+        OAI_TRY(append(m, s, from->pairs + s->first_pair, from->numbers + s->first_number));
     }
     return OASSL_STATUS_OK;
+}
+
+/* ---- the protocols' figures ----------------------------------------------------------------------------------- */
+
+static int by_sample_id(const void *a, const void *b, void *user) {
+    const oassl_metric *m = user;
+    return strcmp(m->samples[*(const uint32_t *)a].id, m->samples[*(const uint32_t *)b].id);
+}
+
+static void fill_ledger(const oassl_metric *m, const uint32_t *order, const double **blocks, const char **groups) {
+    for (uint64_t i = 0; i < m->n_samples; i++) {
+        const sample *s = &m->samples[order[i]];
+        const double *block = m->numbers + s->first_number;
+        groups[i] = s->group;
+        for (uint32_t v = 0; v < m->n_variants; block += oai_block_size(&m->variants[v], block), v++) blocks[i * m->n_variants + v] = block;
+    }
+}
+
+oassl_status oai_metric_figures(oassl_metric *m, const oai_figures **out_figures) {
+    *out_figures = &m->figures;
+    if (m->has_figures) return OASSL_STATUS_OK;
+    uint64_t n = m->n_samples;
+    uint32_t *order = oai_calloc(m->host, n + 1, sizeof *order);
+    const double **blocks = oai_calloc(m->host, n * m->n_variants + 1, sizeof *blocks);
+    const char **groups = oai_calloc(m->host, n + 1, sizeof *groups);
+    oassl_status status = order && blocks && groups ? OASSL_STATUS_OK : oai_no_memory(n * m->n_variants * sizeof *blocks, "figures");
+    for (uint64_t i = 0; status == OASSL_STATUS_OK && i < n; i++) order[i] = (uint32_t)i;
+    if (status == OASSL_STATUS_OK) {
+        qsort_r(order, n, sizeof *order, by_sample_id, m);
+        fill_ledger(m, order, blocks, groups);
+        oai_ledger ledger = {m->host, n, blocks, groups, m->variants, m->n_variants, m->options.batch, m->options.bootstrap, m->options.seed};
+        status = oai_figures_make(&ledger, &m->figures);
+    }
+    oai_free(m->host, order);
+    oai_free(m->host, blocks);
+    oai_free(m->host, groups);
+    m->has_figures = status == OASSL_STATUS_OK;
+    return status;
 }
 
 /* ---- results -------------------------------------------------------------------------------------------------- */
@@ -381,7 +400,9 @@ static void summarise(const oassl_metric *m, int32_t system, double *v, oassl_me
     n = gather(m, system, AP, v), out->ap = oai_mean_sorted(v, n);
     n = gather(m, system, POINTING, v), out->pointing = oai_mean_sorted(v, n);
     n = gather(m, system, TWIN, v), out->twin = oai_mean_sorted(v, n);
-    for (n = 0; n < m->n_samples; n++) v[n] = m->samples[n].piap[system];
+    n = 0;
+    for (uint64_t i = 0; i < m->n_samples; i++)
+        if (!isnan(m->samples[i].piap[system])) v[n++] = m->samples[i].piap[system];
     qsort(v, n, sizeof *v, by_value);
     out->piap = oai_mean_sorted(v, n);
 }
@@ -409,11 +430,6 @@ oassl_status oai_metric_compute(const oassl_metric *m, oassl_metric_result *out)
     for (int32_t k = 0; k < N_SYSTEMS; k++) summarise(m, k, values, systems[k]);
     oai_free(m->host, values);
     return OASSL_STATUS_OK;
-}
-
-static int by_sample_id(const void *a, const void *b, void *user) {
-    const oassl_metric *m = user;
-    return strcmp(m->samples[*(const uint32_t *)a].id, m->samples[*(const uint32_t *)b].id);
 }
 
 static oassl_status index_by_id(oassl_metric *m) {

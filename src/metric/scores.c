@@ -1,158 +1,342 @@
 #include "metric/scores.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- maps ----------------------------------------------------------------------------------------------------- */
 
-oassl_status oai_scored_map_create(const oai_host *host, size_t n, oai_scored_map *out_map) {
-    *out_map = (oai_scored_map){.n = n};
-    out_map->raw = oai_calloc(host, n, sizeof *out_map->raw);
-    out_map->scaled = oai_calloc(host, n, sizeof *out_map->scaled);
-    out_map->order = oai_calloc(host, n, sizeof *out_map->order);
-    if (out_map->raw && out_map->scaled && out_map->order) return OASSL_STATUS_OK;
-    oai_scored_map_free(host, out_map);
-    return oai_no_memory(20 * n, "a heat-map to score");
+enum { N_BUCKETS = 1 << 16 };
+
+oassl_status oai_sort_space_create(const oai_host *host, size_t n, oai_sort_space *out_space) {
+    *out_space = (oai_sort_space){.n = n};
+    out_space->start = oai_alloc(host, (N_BUCKETS + 1) * sizeof *out_space->start);
+    out_space->bucket = oai_alloc(host, n * sizeof *out_space->bucket);
+    out_space->some = oai_alloc(host, n * sizeof *out_space->some);
+    if (out_space->start && out_space->bucket && out_space->some) return OASSL_STATUS_OK;
+    oai_sort_space_free(host, out_space);
+    return oai_no_memory(12 * n, "sorting heat-maps");
 }
 
-void oai_scored_map_free(const oai_host *host, oai_scored_map *map) {
-    oai_free(host, map->raw);
-    oai_free(host, map->scaled);
-    oai_free(host, map->order);
-    *map = (oai_scored_map){0};
+void oai_sort_space_free(const oai_host *host, oai_sort_space *space) {
+    oai_free(host, space->start);
+    oai_free(host, space->bucket);
+    oai_free(host, space->some);
+    *space = (oai_sort_space){0};
 }
 
-void oai_minmax(double *map, size_t n) {
-    double lo = map[0], hi = map[0];
-    for (size_t i = 1; i < n; i++) lo = map[i] < lo ? map[i] : lo, hi = map[i] > hi ? map[i] : hi;
-    if (hi == lo) return;
-    for (size_t i = 0; i < n; i++) map[i] = (map[i] - lo) / (hi - lo);
+oassl_status oai_view_create(const oai_host *host, size_t n, oai_view *out_view) {
+    *out_view = (oai_view){.n = n};
+    out_view->v = oai_alloc(host, n * sizeof *out_view->v);
+    return out_view->v ? OASSL_STATUS_OK : oai_no_memory(n * sizeof *out_view->v, "a heat-map to score");
 }
 
-/* Unsigned integers in the order of the doubles; adding 0 makes the two zeros one. */
+void oai_view_free(const oai_host *host, oai_view *view) {
+    oai_free(host, view->v);
+    oai_free(host, view->order);
+    *view = (oai_view){0};
+}
+
+void oai_view_ready(oai_view *view) {
+    double lo = view->v[0], hi = view->v[0];
+    for (size_t i = 0; i < view->n; i++) {
+        double x = view->v[i];
+        lo = x < lo ? x : lo, hi = x > hi ? x : hi;
+    }
+    view->lo = lo, view->hi = hi;
+    view->is_sorted = false;
+}
+
+/* Buckets of equal width between the extremes: a value's bucket never falls when the value rises, rounding included. */
+static double bucket_scale(const oai_view *view) {
+    double range = view->hi - view->lo, scale = (N_BUCKETS - 1) / range;
+    return range > 0 && isfinite(range) && isfinite(scale) ? scale : 0;
+}
+
+static void fill_buckets(const oai_view *view, oai_sort_space *space) {
+    double scale = bucket_scale(view), lo = view->lo;
+    uint32_t *start = space->start;
+    memset(start, 0, (N_BUCKETS + 1) * sizeof *start);
+    for (size_t i = 0; i < view->n; i++) space->bucket[i] = (uint32_t)(int32_t)((view->v[i] - lo) * scale);
+    for (size_t i = 0; i < view->n; i++) start[space->bucket[i] + 1]++;
+}
+
+typedef struct keyed {
+    double value;
+    uint32_t pixel;
+} keyed;
+
+static int by_value_then_pixel(const void *a, const void *b) {
+    const keyed *x = a, *y = b;
+    return x->value != y->value ? (x->value > y->value) - (x->value < y->value) : (x->pixel > y->pixel) - (x->pixel < y->pixel);
+}
+
+/* Pixels of one bucket, in the picture's order, by value.  Few as a rule; many when values crowd together. */
+static oassl_status sort_bucket(const oai_host *host, const double *v, uint32_t *pixels, size_t n) {
+    bool sorted = true;
+    for (size_t i = 1; i < n && sorted; i++) sorted = v[pixels[i - 1]] <= v[pixels[i]];
+    if (sorted) return OASSL_STATUS_OK;
+    if (n <= 24) {
+        for (size_t i = 1; i < n; i++) {
+            uint32_t p = pixels[i];
+            size_t k = i;
+            for (; k > 0 && v[pixels[k - 1]] > v[p]; k--) pixels[k] = pixels[k - 1];
+            pixels[k] = p;
+        }
+        return OASSL_STATUS_OK;
+    }
+    keyed *keys = oai_alloc(host, n * sizeof *keys);
+    if (!keys) return oai_no_memory(n * sizeof *keys, "sorting a heat-map");
+    for (size_t i = 0; i < n; i++) keys[i] = (keyed){v[pixels[i]], pixels[i]};
+    qsort(keys, n, sizeof *keys, by_value_then_pixel);
+    for (size_t i = 0; i < n; i++) pixels[i] = keys[i].pixel;
+    oai_free(host, keys);
+    return OASSL_STATUS_OK;
+}
+
+oassl_status oai_view_sort(const oai_host *host, oai_view *view, oai_sort_space *space) {
+    if (view->is_sorted) return OASSL_STATUS_OK;
+    if (!view->order) view->order = oai_alloc(host, view->n * sizeof *view->order);
+    if (!view->order) return oai_no_memory(view->n * sizeof *view->order, "a heat-map's order");
+    uint32_t *start = space->start;
+    fill_buckets(view, space);
+    for (int32_t b = 0; b < N_BUCKETS; b++) start[b + 1] += start[b];
+    for (size_t i = 0; i < view->n; i++) view->order[start[space->bucket[i]]++] = (uint32_t)i;
+    /* now start[b] is the end of bucket b */
+    for (size_t b = 0, first = 0; b < N_BUCKETS; first = start[b++])
+        if (start[b] - first > 1) OAI_TRY(sort_bucket(host, view->v, view->order + first, start[b] - first));
+    view->is_sorted = true;
+    return OASSL_STATUS_OK;
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double oai_view_rank(const oai_view *view, size_t rank, oai_sort_space *space) {
+    if (view->is_sorted) return view->v[view->order[rank]];
+    if (view->lo == view->hi) return view->lo;
+    fill_buckets(view, space);
+    uint32_t b = 0;
+    size_t before = 0, n = 0;
+    while (before + space->start[b + 1] <= rank) before += space->start[++b];
+    for (size_t i = 0; i < view->n; i++)
+        if (space->bucket[i] == b) space->some[n++] = view->v[i];
+    qsort(space->some, n, sizeof *space->some, by_value);
+    return space->some[rank - before];
+}
+
+double oai_score_of(const oai_view *view, const oai_scoring *scoring, double v) {
+    double range = view->hi - view->lo;
+    switch (scoring->kind) {
+    case OAI_SCORE_MINMAX: return range == 0 ? v : (v - view->lo) / range;
+    case OAI_SCORE_NEGATED: return range == 0 ? v : 1 - (view->hi - v) / range;
+    case OAI_SCORE_INVERTED: return 1 - (range == 0 ? -v : (view->hi - v) / range);
+    case OAI_SCORE_COSINE: return (v + 1 / scoring->tau) / (2 / scoring->tau);
+    case OAI_SCORE_SIGMOID: return 1 / (1 + exp(-(v + scoring->bias)));
+    default: return v;
+    }
+}
+
+double oai_view_top_quarter(const oai_view *view, const oai_scoring *scoring, oai_sort_space *space) {
+    size_t top = view->n / 4 ? view->n / 4 : 1, above = 0;
+    double t = oai_view_rank(view, view->n - top, space), sum = 0;
+    for (size_t i = 0; i < view->n; i++)
+        if (view->v[i] > t) sum += oai_score_of(view, scoring, view->v[i]), above++;
+    return (sum + (double)(top - above) * oai_score_of(view, scoring, t)) / (double)top;
+}
+
+/* Integers in the order of the doubles, and back. */
 static uint64_t sortable(double v) {
     uint64_t bits;
-    v += 0.0;
+    v += 0.0; /* one zero */
     memcpy(&bits, &v, sizeof bits);
     return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
 }
 
-/* Stable radix sort of pixel numbers by key, 11 bits a pass; passes in which all keys agree are skipped. */
-static void sort_pixels(const uint64_t *keys, size_t n, uint32_t *order, uint32_t *spare) {
-    enum { BITS = 11, BUCKETS = 1 << BITS };
-    uint32_t *from = order, *to = spare;
-    for (size_t i = 0; i < n; i++) from[i] = (uint32_t)i;
-    for (int32_t shift = 0; shift < 64; shift += BITS) {
-        uint32_t start[BUCKETS] = {0}, total = 0;
-        for (size_t i = 0; i < n; i++) start[keys[i] >> shift & (BUCKETS - 1)]++;
-        if (start[keys[0] >> shift & (BUCKETS - 1)] == n) continue;
-        for (int32_t b = 0; b < BUCKETS; b++) {
-            uint32_t count = start[b];
-            start[b] = total, total += count;
-        }
-        for (size_t i = 0; i < n; i++) to[start[keys[from[i]] >> shift & (BUCKETS - 1)]++] = from[i];
-        uint32_t *swap = from;
-        from = to, to = swap;
-    }
-    if (from != order) memcpy(order, from, n * sizeof *order);
+static double from_sortable(uint64_t key) {
+    uint64_t bits = key >> 63 ? key & ~((uint64_t)1 << 63) : ~key;
+    double v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
 }
 
-void oai_scored_map_prepare(oai_scored_map *map, uint64_t *keys, uint32_t *spare) {
-    for (size_t i = 0; i < map->n; i++) keys[i] = sortable(map->raw[i]);
-    sort_pixels(keys, map->n, map->order, spare);
-    memcpy(map->scaled, map->raw, map->n * sizeof *map->raw);
-    oai_minmax(map->scaled, map->n);
+static bool passes(double score, int32_t predicate, double t) {
+    if (predicate == OAI_PREDICATE_GE) return score >= t;
+    return score > t || (predicate == OAI_PREDICATE_GT_OR_ONE && score >= 1);
+}
+
+double oai_view_cutoff(const oai_view *view, const oai_scoring *scoring, int32_t predicate, double threshold) {
+    uint64_t fails = sortable(view->lo), good = sortable(view->hi);
+    if (passes(oai_score_of(view, scoring, view->lo), predicate, threshold)) return view->lo;
+    if (!passes(oai_score_of(view, scoring, view->hi), predicate, threshold)) return INFINITY;
+    while (good - fails > 1) {
+        uint64_t middle = fails + (good - fails) / 2;
+        if (passes(oai_score_of(view, scoring, from_sortable(middle)), predicate, threshold)) good = middle;
+        else fails = middle;
+    }
+    return from_sortable(good);
 }
 
 /* ---- truth ---------------------------------------------------------------------------------------------------- */
+
+oassl_status oai_truth_create(const oai_host *host, size_t n, oai_truth *out_truth) {
+    *out_truth = (oai_truth){.n = n, .twice = oai_calloc(host, n, 1)};
+    return out_truth->twice ? OASSL_STATUS_OK : oai_no_memory(n, "a metric's truth");
+}
+
+void oai_truth_free(const oai_host *host, oai_truth *truth) {
+    oai_free(host, truth->twice);
+    *truth = (oai_truth){0};
+}
+
+void oai_truth_clear(oai_truth *truth) {
+    memset(truth->twice, 0, truth->n);
+    truth->twice_sum = truth->area = truth->clamped_sum = 0;
+}
 
 static int32_t to_pixel(double v, double side, int32_t size) {
     double clamped = v > 0 ? (v < side ? v : side) : 0; /* NaN becomes 0 */
     return (int32_t)(clamped * size / side);
 }
 
-void oai_box_to_pixels(const float box[4], double width, double height, int32_t size, int32_t out_box[4]) {
+void oai_box_to_pixels(const double box[4], double width, double height, int32_t size, int32_t out_box[4]) {
     for (int32_t i = 0; i < 4; i++) out_box[i] = to_pixel(box[i], i & 1 ? height : width, size);
 }
 
-static void measure(oai_truth *truth, size_t n) {
-    truth->sum = 0, truth->area = 0;
-    for (size_t i = 0; i < n; i++) truth->sum += truth->weight[i], truth->area += truth->weight[i] != 0;
+void oai_truth_paint(oai_truth *truth, int32_t width, const int32_t box[4]) {
+    int32_t height = (int32_t)(truth->n / (size_t)width);
+    int32_t x0 = box[0] < 0 ? 0 : box[0], x1 = box[2] > width ? width : box[2];
+    int32_t y0 = box[1] < 0 ? 0 : box[1], y1 = box[3] > height ? height : box[3];
+    for (int32_t y = y0; y < y1; y++)
+        for (int32_t x = x0; x < x1; x++) {
+            uint8_t *w = &truth->twice[(size_t)y * (size_t)width + (size_t)x];
+            if (*w < 254) *w = (uint8_t)(*w + 2);
+        }
 }
 
-void oai_truth_from_boxes(const int32_t (*boxes)[4], uint32_t n_boxes, int32_t rule, int32_t size, oai_truth *truth) {
-    size_t n = (size_t)size * (size_t)size;
-    memset(truth->weight, 0, n * sizeof *truth->weight);
-    for (uint32_t b = 0; b < n_boxes; b++)
-        for (int32_t y = boxes[b][1]; y < boxes[b][3]; y++)
-            for (int32_t x = boxes[b][0]; x < boxes[b][2]; x++) truth->weight[(size_t)y * size + x] += 1;
-    for (size_t i = 0; i < n && rule != OAI_TRUTH_COUNT; i++) {
-        double w = rule == OAI_TRUTH_CONSENSUS ? truth->weight[i] / 2 : truth->weight[i];
-        truth->weight[i] = w > 1 ? 1 : w;
+void oai_truth_finish(oai_truth *truth, int32_t rule) {
+    uint64_t sum = 0, area = 0, clamped = 0;
+    for (size_t i = 0; i < truth->n; i++) {
+        uint8_t w = truth->twice[i];
+        if (rule == OAI_TRUTH_CONSENSUS) w /= 2;
+        if (rule != OAI_TRUTH_COUNT && w > 2) w = 2;
+        truth->twice[i] = w;
+        sum += w, area += w != 0, clamped += w > 2 ? 2 : w;
     }
-    measure(truth, n);
+    truth->twice_sum = sum, truth->area = area, truth->clamped_sum = clamped;
 }
 
-void oai_truth_from_mask(const uint8_t *mask, int32_t width, int32_t height, int32_t size, oai_truth *truth) {
-    for (int32_t y = 0; y < size; y++) {
-        const uint8_t *row = mask + (int64_t)((2 * (int64_t)y + 1) * height / (2 * size)) * width;
-        for (int32_t x = 0; x < size; x++)
-            truth->weight[(size_t)y * size + x] = row[(2 * (int64_t)x + 1) * width / (2 * size)] != 0;
+/* ---- one map against one truth -------------------------------------------------------------------------------- */
+
+/* In blocks: which pixels pass as bytes, then integer sums over bytes, which compilers turn into vector code. */
+oai_counts oai_count(const oai_view *view, double cutoff, const oai_truth *truth) {
+    enum { BLOCK = 1024 };
+    oai_counts c = {0};
+    uint8_t passing[BLOCK];
+    for (size_t first = 0; first < view->n; first += BLOCK) {
+        size_t n = view->n - first < BLOCK ? view->n - first : BLOCK;
+        const double *v = view->v + first;
+        const uint8_t *w = truth->twice + first;
+        uint32_t selected = 0, inside = 0, twice = 0, clamped = 0;
+        for (size_t i = 0; i < n; i++) passing[i] = (uint8_t)-(v[i] >= cutoff);
+        for (size_t i = 0; i < n; i++) {
+            uint8_t hit = passing[i] & w[i];
+            selected += passing[i] & 1;
+            inside += hit != 0;
+            twice += hit;
+            clamped += hit > 2 ? 2 : hit;
+        }
+        c.selected += selected, c.inside += inside, c.twice_hit += twice, c.clamped_hit += clamped;
     }
-    measure(truth, (size_t)size * (size_t)size);
+    c.outside = c.selected - c.inside;
+    return c;
 }
 
-/* ---- scores of one map ---------------------------------------------------------------------------------------- */
-
-double oai_threshold_half(const oai_scored_map *map) { return map->scaled[map->order[map->n / 2]]; }
-
-double oai_threshold_adaptive(const oai_scored_map *map, const oai_truth *truth) {
-    size_t area = truth->area ? truth->area : map->n / 2;
-    return map->scaled[map->order[map->n - (area ? area : 1)]];
+double oai_ciou(const oai_counts *c, const oai_truth *truth) {
+    uint64_t whole = truth->twice_sum + 2 * c->outside;
+    return whole ? (double)c->twice_hit / (double)whole : 0;
 }
 
-bool oai_selected(double v, double threshold, int32_t predicate) {
-    return predicate == OAI_PREDICATE_GE ? v >= threshold
-                                         : v > threshold || (predicate == OAI_PREDICATE_GT_OR_ONE && v >= 1);
-}
-
-double oai_ciou(const oai_scored_map *map, double threshold, int32_t predicate, const oai_truth *truth) {
-    double hit = 0, outside = 0;
-    for (size_t i = 0; i < map->n; i++) {
-        if (!oai_selected(map->scaled[i], threshold, predicate)) continue;
-        hit += truth->weight[i];
-        outside += truth->weight[i] == 0;
-    }
-    double whole = truth->sum + outside;
-    return whole > 0 ? hit / whole : 0;
-}
-
-double oai_pixel_ap(const oai_scored_map *map, const oai_truth *truth) {
-    double ap = 0, found = 0, taken = 0;
-    if (truth->sum == 0) return 0;
-    for (size_t i = map->n; i > 0;) {
-        double value = map->raw[map->order[i - 1]], step = 0;
-        for (; i > 0 && map->raw[map->order[i - 1]] == value; i--) step += truth->weight[map->order[i - 1]], taken++;
-        found += step;
-        ap += step / truth->sum * (found / taken);
+double oai_pixel_ap(const oai_view *view, const oai_truth *truth) {
+    double ap = 0, found = 0, total = 0.5 * (double)truth->clamped_sum;
+    if (truth->clamped_sum == 0) return 0;
+    if (view->lo == view->hi) return total / (double)view->n;
+    for (size_t i = view->n; i > 0;) {
+        double value = view->v[view->order[i - 1]];
+        uint32_t step = 0;
+        for (; i > 0 && view->v[view->order[i - 1]] == value; i--) {
+            uint8_t w = truth->twice[view->order[i - 1]];
+            step += w > 2 ? 2 : w;
+        }
+        if (step == 0) continue;
+        found += 0.5 * step;
+        ap += 0.5 * step / total * (found / (double)(view->n - i));
     }
     return ap;
 }
 
-double oai_pointing(const oai_scored_map *map, const oai_truth *truth, size_t *out_peak) {
-    double top = map->raw[map->order[map->n - 1]], on = 0, all = 0;
-    for (size_t i = map->n; i > 0 && map->raw[map->order[i - 1]] == top; i--) {
-        on += truth->weight[map->order[i - 1]] != 0, all++;
-        *out_peak = map->order[i - 1]; /* the sort is stable: the last seen is the first in the picture */
-    }
-    return on / all;
+double oai_binary_ap(uint64_t clamped_hit, uint64_t selected, uint64_t clamped_sum, uint64_t n) {
+    if (clamped_sum == 0) return 0;
+    double recall = (double)clamped_hit / (double)clamped_sum;
+    double precision = selected ? 0.5 * (double)clamped_hit / (double)selected : 0;
+    return recall * precision + (1 - recall) * (0.5 * (double)clamped_sum / (double)n);
 }
 
-double oai_max_within(const oai_scored_map *map, const oai_truth *truth) {
+double oai_swapped_ap(const oai_view *view, double cutoff, const oai_truth *truth) {
+    uint64_t taken[256] = {0}, hit[256] = {0}, positives = 0, n_taken = 0, n_hit = 0;
+    double ap = 0;
+    for (size_t i = 0; i < view->n; i++) taken[truth->twice[i]]++, hit[truth->twice[i]] += view->v[i] >= cutoff;
+    for (int32_t w = 0; w < 256; w++) positives += hit[w];
+    for (int32_t w = 255; w >= 0 && positives; w--) {
+        n_taken += taken[w], n_hit += hit[w];
+        if (hit[w]) ap += (double)hit[w] / (double)positives * ((double)n_hit / (double)n_taken);
+    }
+    return ap;
+}
+
+double oai_pointing(const oai_view *view, const oai_truth *truth, size_t *out_peak) {
+    uint64_t on = 0, all = 0;
+    for (size_t i = view->n; i-- > 0;)
+        if (view->v[i] == view->hi) on += truth->twice[i] != 0, all++, *out_peak = i;
+    return (double)on / (double)all;
+}
+
+double oai_max_within(const oai_view *view, const oai_truth *truth) {
     double top = -INFINITY;
-    for (size_t i = 0; i < map->n; i++)
-        if (truth->weight[i] != 0 && map->raw[i] > top) top = map->raw[i];
+    for (size_t i = 0; i < view->n; i++)
+        if (truth->twice[i] && view->v[i] > top) top = view->v[i];
     return top;
+}
+
+/* ---- AVSBench ------------------------------------------------------------------------------------------------- */
+
+double oai_mask_iou(const oai_counts *c, const oai_truth *truth) {
+    const double eps = 1e-7;
+    if (truth->area == 0) return (double)(truth->n - c->selected) / ((double)truth->n + eps);
+    return (double)c->inside / ((double)(truth->area + c->outside) + eps);
+}
+
+bool oai_f_curve(const oai_view *view, const oai_scoring *scoring, const oai_truth *truth, double out_curve[OAI_F_STEPS]) {
+    enum { LAST = OAI_F_STEPS - 1 };
+    uint64_t taken[OAI_F_STEPS] = {0}, hits[OAI_F_STEPS] = {0}, n = 0, tp = 0;
+    if (truth->area == 0) return false;
+    for (size_t i = 0; i < view->n; i++) { /* each pixel passes thresholds 0..k */
+        double p = oai_score_of(view, scoring, view->v[i]);
+        if (!(p >= 0)) continue;
+        int32_t k = p >= 1 ? LAST : (int32_t)(p * LAST);
+        while (k < LAST && p >= (double)(k + 1) / LAST) k++;
+        while (k > 0 && p < (double)k / LAST) k--;
+        taken[k]++, hits[k] += truth->twice[i] != 0;
+    }
+    for (int32_t k = LAST; k >= 0; k--) {
+        n += taken[k], tp += hits[k];
+        double precision = (double)tp / ((double)n + 1e-20), recall = (double)tp / ((double)truth->area + 1e-20);
+        double below = 0.3 * precision + recall;
+        out_curve[k] = below > 0 ? 1.3 * precision * recall / below : 0;
+    }
+    return true;
 }
 
 /* ---- aggregates ----------------------------------------------------------------------------------------------- */
@@ -172,6 +356,8 @@ double oai_auc(const double *values, size_t n) {
     }
     return area;
 }
+
+double oai_auc_of_one(double value) { return oai_auc(&value, 1); }
 
 double oai_mean_sorted(const double *values, size_t n) {
     double sum = 0;

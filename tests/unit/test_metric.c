@@ -25,21 +25,32 @@ static const oai_host *const HOST = &oai_default_host;
 
 /* ---- the parts ------------------------------------------------------------------------------------------------- */
 
-static oai_scored_map scored(size_t n, const double *values) {
-    oai_scored_map map;
-    uint64_t *keys = calloc(n, sizeof *keys);
-    uint32_t *spare = calloc(n, sizeof *spare);
-    assert_ok(oai_scored_map_create(HOST, n, &map));
-    memcpy(map.raw, values, n * sizeof *values);
-    oai_scored_map_prepare(&map, keys, spare);
-    free(keys);
-    free(spare);
-    return map;
+static const oai_scoring MINMAX = {OAI_SCORE_MINMAX, 0, 0}, RAW = {OAI_SCORE_RAW, 0, 0};
+
+/* A sorted view; the tests' views are freed at the end of each. */
+static oai_view scored(size_t n, const double *values) {
+    oai_view view;
+    oai_sort_space space;
+    assert_ok(oai_sort_space_create(HOST, n, &space));
+    assert_ok(oai_view_create(HOST, n, &view));
+    memcpy(view.v, values, n * sizeof *values);
+    oai_view_ready(&view);
+    for (size_t i = 0; i < n; i++) { /* ranks by selection, and by the order */
+        double r = oai_view_rank(&view, i, &space);
+        assert_ok(oai_view_sort(HOST, &view, &space));
+        assert_true(r == view.v[view.order[i]]);
+        view.is_sorted = false;
+    }
+    assert_ok(oai_view_sort(HOST, &view, &space));
+    oai_sort_space_free(HOST, &space);
+    return view;
 }
 
 static oai_truth truth_of(size_t n, const double *weights) {
-    oai_truth t = {.weight = calloc(n, sizeof *t.weight)};
-    for (size_t i = 0; i < n; i++) t.weight[i] = weights[i], t.sum += weights[i], t.area += weights[i] != 0;
+    oai_truth t;
+    assert_ok(oai_truth_create(HOST, n, &t));
+    for (size_t i = 0; i < n; i++) t.twice[i] = (uint8_t)(2 * weights[i]);
+    oai_truth_finish(&t, OAI_TRUTH_COUNT);
     return t;
 }
 
@@ -47,71 +58,83 @@ static void test_truth_maps(void **state) {
     (void)state;
     static const int32_t boxes[3][4] = {{1, 1, 5, 5}, {2, 2, 6, 7}, {2, 0, 4, 4}};
     static const double *const expected[] = {TRUTH_UNION, TRUTH_CONSENSUS, TRUTH_COUNT};
-    double weight[64];
-    oai_truth t = {.weight = weight};
+    oai_truth t;
+    assert_ok(oai_truth_create(HOST, 64, &t));
     for (int32_t rule = 0; rule < 3; rule++) {
-        oai_truth_from_boxes(boxes, 3, rule, 8, &t);
-        for (int i = 0; i < 64; i++) assert_near(weight[i], expected[rule][i], 0);
+        oai_truth_clear(&t);
+        for (int i = 0; i < 3; i++) oai_truth_paint(&t, 8, boxes[i]);
+        oai_truth_finish(&t, rule);
+        double sum = 0;
+        for (int i = 0; i < 64; i++) assert_near(t.twice[i] / 2.0, expected[rule][i], 0), sum += expected[rule][i];
+        assert_near(t.twice_sum / 2.0, sum, 0);
     }
-    const int32_t inside_out[1][4] = {{4, 4, 0, 6}};
-    oai_truth_from_boxes(inside_out, 1, OAI_TRUTH_UNION, 8, &t);
+    const int32_t inside_out[4] = {4, 4, 0, 6};
+    oai_truth_clear(&t);
+    oai_truth_paint(&t, 8, inside_out);
+    oai_truth_finish(&t, OAI_TRUTH_UNION);
     assert_int_equal(t.area, 0);
+    oai_truth_free(HOST, &t);
 }
 
-static void check_box(float x0, float y0, float x1, float y1, double side, const int32_t *expected) {
+static void check_box(double x0, double y0, double x1, double y1, double side, const int32_t *expected) {
     int32_t out[4];
-    oai_box_to_pixels((float[]){x0, y0, x1, y1}, side, side, 224, out);
+    oai_box_to_pixels((double[]){x0, y0, x1, y1}, side, side, 224, out);
     for (int i = 0; i < 4; i++) assert_int_equal(out[i], expected[i]);
 }
 
 static void test_box_to_pixels(void **state) {
     (void)state;
-    check_box(.403125f, .253125f, .6f, .75f, 1, (int32_t[]){90, 56, 134, 168});
-    check_box(.2f, .3f, -2.88e16f, 1, 1, (int32_t[]){44, 67, 0, 224});
+    check_box(.403125, .253125, .6, .75, 1, (int32_t[]){90, 56, 134, 168});
+    check_box(.2, .3, -2.88e16, 1, 1, (int32_t[]){44, 67, 0, 224});
     check_box(13, 77, 200, 256, 256, (int32_t[]){11, 67, 175, 224});
     check_box(89, 1, 223, 300, 224, (int32_t[]){89, 1, 223, 224}); /* no loss at the picture's own size */
 }
 
-static void test_truth_from_mask(void **state) {
-    (void)state;
-    uint8_t mask[4 * 2] = {0, 0, 0, 9, 0, 0, 255, 1};
-    double weight[64];
-    oai_truth t = {.weight = weight};
-    oai_truth_from_mask(mask, 4, 2, 8, &t);
-    for (int y = 0; y < 8; y++)
-        for (int x = 0; x < 8; x++) assert_near(weight[8 * y + x], mask[y / 4 * 4 + x / 2] != 0, 0);
-    assert_int_equal(t.area, 8 + 16);
+static double ciou_at(const oai_view *m, double threshold, int32_t predicate, const oai_truth *t) {
+    oai_counts c = oai_count(m, oai_view_cutoff(m, &MINMAX, predicate, threshold), t);
+    return oai_ciou(&c, t);
 }
+
+static double rank_score(const oai_view *m, size_t rank) { return oai_score_of(m, &MINMAX, m->v[m->order[rank]]); }
 
 static void check_ciou(const double *values, const oai_truth *t, double half, double ge, double gt, double gt_or_one,
                        double adaptive, double adaptive_ge, double adaptive_gt) {
-    oai_scored_map m = scored(16, values);
-    double h = oai_threshold_half(&m), a = oai_threshold_adaptive(&m, t);
+    oai_view m = scored(16, values);
+    double h = rank_score(&m, 8), a = rank_score(&m, 16 - t->area);
     assert_near(h, half, 1e-11);
-    assert_near(oai_ciou(&m, h, OAI_PREDICATE_GE, t), ge, 1e-11);
-    assert_near(oai_ciou(&m, h, OAI_PREDICATE_GT, t), gt, 1e-11);
-    assert_near(oai_ciou(&m, h, OAI_PREDICATE_GT_OR_ONE, t), gt_or_one, 1e-11);
+    assert_near(ciou_at(&m, h, OAI_PREDICATE_GE, t), ge, 1e-11);
+    assert_near(ciou_at(&m, h, OAI_PREDICATE_GT, t), gt, 1e-11);
+    assert_near(ciou_at(&m, h, OAI_PREDICATE_GT_OR_ONE, t), gt_or_one, 1e-11);
     assert_near(a, adaptive, 1e-11);
-    assert_near(oai_ciou(&m, a, OAI_PREDICATE_GE, t), adaptive_ge, 1e-11);
-    assert_near(oai_ciou(&m, a, OAI_PREDICATE_GT, t), adaptive_gt, 1e-11);
-    oai_scored_map_free(HOST, &m);
+    assert_near(ciou_at(&m, a, OAI_PREDICATE_GE, t), adaptive_ge, 1e-11);
+    assert_near(ciou_at(&m, a, OAI_PREDICATE_GT, t), adaptive_gt, 1e-11);
+    oai_view_free(HOST, &m);
 }
 
 static const double CENTRE_4[16] = {0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0};
 
 static void test_ciou(void **state) {
     (void)state;
-    oai_truth a = truth_of(16, CENTRE_4), b = truth_of(16, TRUTH_B);
+    oai_truth a = truth_of(16, CENTRE_4), b = truth_of(16, TRUTH_B), nothing = truth_of(16, (double[16]){0});
     check_ciou(MAP_A, &a, 0.444444444444, 0.4, 0.8, 0.8, 0.666666666667, 1.0, 0.75);
     check_ciou(MAP_B, &b, 0.5, 0.785714285714, 0.642857142857, 0.642857142857, 0.5, 0.785714285714, 0.642857142857);
-    oai_scored_map m = scored(16, MAP_A);
-    for (int i = 0; i < 16; i++) assert_near(m.scaled[i], MAP_A_SCALED[i], 1e-11);
-    assert_near(oai_ciou(&m, 0.5, OAI_PREDICATE_GE, &a), 0.8, 1e-11);
-    oai_truth nothing = {.weight = calloc(16, sizeof(double))};
-    assert_near(oai_ciou(&m, 2, OAI_PREDICATE_GE, &nothing), 0, 0); /* 0/0 */
-    assert_near(oai_threshold_adaptive(&m, &nothing), m.scaled[m.order[8]], 0);
-    oai_scored_map_free(HOST, &m);
-    free(nothing.weight), free(a.weight), free(b.weight);
+    oai_view m = scored(16, MAP_A), n = scored(16, MAP_B);
+    for (int i = 0; i < 16; i++) assert_near(oai_score_of(&m, &MINMAX, m.v[i]), MAP_A_SCALED[i], 1e-11);
+    static const int32_t rules[2] = {OAI_PREDICATE_GE, OAI_PREDICATE_GT};
+    for (int i = 0; i < 2; i++) {
+        assert_near(ciou_at(&m, 0.5, rules[i], &a), 0.8, 1e-11);
+        assert_near(ciou_at(&n, 0.5, rules[i], &b), i ? 0.642857142857 : 0.785714285714, 1e-11);
+    }
+    static const uint64_t selected[2][3] = {{10, 5, 5}, {8, 7, 7}};
+    for (int32_t rule = 0; rule < 3; rule++) {
+        oai_counts x = oai_count(&m, oai_view_cutoff(&m, &MINMAX, rule, rank_score(&m, 8)), &a);
+        oai_counts y = oai_count(&n, oai_view_cutoff(&n, &MINMAX, rule, rank_score(&n, 8)), &b);
+        assert_int_equal(x.selected, selected[0][rule]);
+        assert_int_equal(y.selected, selected[1][rule]);
+    }
+    assert_near(ciou_at(&m, 2, OAI_PREDICATE_GE, &nothing), 0, 0); /* 0/0 */
+    oai_view_free(HOST, &m), oai_view_free(HOST, &n);
+    oai_truth_free(HOST, &nothing), oai_truth_free(HOST, &a), oai_truth_free(HOST, &b);
 }
 
 static void test_ciou_of_constant_maps(void **state) {
@@ -121,12 +144,34 @@ static void test_ciou_of_constant_maps(void **state) {
     for (int k = 0; k < 3; k++) {
         double values[16];
         for (int i = 0; i < 16; i++) values[i] = level[k];
-        oai_scored_map m = scored(16, values);
-        for (int32_t rule = 0; rule < 3; rule++)
-            assert_near(oai_ciou(&m, oai_threshold_half(&m), rule, &t), expected[k][rule], 0);
-        oai_scored_map_free(HOST, &m);
+        oai_view m = scored(16, values);
+        for (int32_t rule = 0; rule < 3; rule++) assert_near(ciou_at(&m, level[k], rule, &t), expected[k][rule], 0);
+        oai_view_free(HOST, &m);
     }
-    free(t.weight);
+    oai_truth_free(HOST, &t);
+}
+
+/* The cut-off is the first value that passes, to the last bit, for every score. */
+static void test_cutoff_is_exact(void **state) {
+    (void)state;
+    enum { N = 200 };
+    double values[N];
+    oai_rng rng = oai_rng_stream(5, 6);
+    for (int i = 0; i < N; i++) values[i] = oai_rng_normal(&rng);
+    oai_view m = scored(N, values);
+    for (int32_t kind = 0; kind < 6; kind++)
+        for (int32_t predicate = 0; predicate < 3; predicate++)
+            for (int k = 0; k < 20; k++) {
+                oai_scoring s = {kind, 0.07, 0.3};
+                double t = k < 10 ? oai_score_of(&m, &s, values[k]) : 0.1 * k - 1;
+                double cutoff = oai_view_cutoff(&m, &s, predicate, t);
+                for (int i = 0; i < N; i++) {
+                    double score = oai_score_of(&m, &s, values[i]);
+                    bool passes = predicate == OAI_PREDICATE_GE ? score >= t : score > t || (predicate == OAI_PREDICATE_GT_OR_ONE && score >= 1);
+                    assert_int_equal(values[i] >= cutoff, passes);
+                }
+            }
+    oai_view_free(HOST, &m);
 }
 
 static void test_aggregates(void **state) {
@@ -140,45 +185,74 @@ static void test_aggregates(void **state) {
     assert_near(oai_success(b, 5, 0.5), 0.2, 0);
     assert_near(oai_success(b, 5, 0.3), 0.4, 0);
     assert_near(oai_auc(b, 5), 0.265, 1e-12);
+    double sum = 0;
+    for (int i = 0; i < 8; i++) sum += oai_auc_of_one(a[i]) / 8;
+    assert_near(sum, 0.471875, 1e-12);
 }
 
 static void test_pixel_ap(void **state) {
     (void)state;
     oai_truth t = truth_of(16, AP_TRUTH);
-    oai_scored_map m = scored(16, AP_SCORE);
+    oai_view m = scored(16, AP_SCORE);
     assert_near(oai_pixel_ap(&m, &t), 0.925, 1e-11);
-    double binary[16], half = oai_threshold_half(&m);
-    for (int i = 0; i < 16; i++) binary[i] = oai_selected(m.scaled[i], half, OAI_PREDICATE_GT);
-    oai_scored_map b = scored(16, binary);
+    double binary[16], half = rank_score(&m, 8), gt = oai_view_cutoff(&m, &MINMAX, OAI_PREDICATE_GT, half);
+    for (int i = 0; i < 16; i++) binary[i] = m.v[i] >= gt;
+    oai_view b = scored(16, binary);
+    oai_counts c = oai_count(&m, gt, &t);
     assert_near(oai_pixel_ap(&b, &t), 0.519642857143, 1e-11);
-    oai_scored_map ties = scored(5, (double[]){0.5, 0.5, 0.5, 0.2, 0.9});
+    assert_near(oai_binary_ap(c.clamped_hit, c.selected, t.clamped_sum, 16), 0.519642857143, 1e-11);
+    assert_near(oai_swapped_ap(&m, oai_view_cutoff(&m, &MINMAX, OAI_PREDICATE_GE, half), &t), 0.8125, 1e-11);
+    oai_view ties = scored(5, (double[]){0.5, 0.5, 0.5, 0.2, 0.9});
     oai_truth few = truth_of(5, (double[]){1, 0, 1, 0, 0}), none = truth_of(5, (double[]){0, 0, 0, 0, 0});
     assert_near(oai_pixel_ap(&ties, &few), 0.5, 1e-12);
     assert_near(oai_pixel_ap(&ties, &none), 0, 0);
-    oai_scored_map_free(HOST, &m), oai_scored_map_free(HOST, &b), oai_scored_map_free(HOST, &ties);
-    free(t.weight), free(few.weight), free(none.weight);
+    oai_view_free(HOST, &m), oai_view_free(HOST, &b), oai_view_free(HOST, &ties);
+    oai_truth_free(HOST, &t), oai_truth_free(HOST, &few), oai_truth_free(HOST, &none);
 }
 
 static void test_sorting_of_signs_and_zeros(void **state) {
     (void)state;
     static const double values[7] = {1e-300, -0.0, -5, 0.0, 3, -1e-300, -1e300};
     static const uint32_t order[7] = {6, 2, 5, 1, 3, 0, 4}; /* equal values in the picture's order */
-    oai_scored_map m = scored(7, values);
+    oai_view m = scored(7, values);
     for (int i = 0; i < 7; i++) assert_int_equal(m.order[i], order[i]);
-    oai_scored_map_free(HOST, &m);
+    oai_view_free(HOST, &m);
+    /* values crowded into one bucket by an outlier, many of them equal */
+    double crowd[300];
+    oai_rng rng = oai_rng_stream(9, 1);
+    for (int i = 0; i < 300; i++) crowd[i] = i == 17 ? 1e9 : 1e-6 * oai_rng_below(&rng, 90);
+    m = scored(300, crowd);
+    for (int i = 1; i < 300; i++) {
+        double a = crowd[m.order[i - 1]], b = crowd[m.order[i]];
+        assert_true(a < b || (a == b && m.order[i - 1] < m.order[i]));
+    }
+    oai_view_free(HOST, &m);
+}
+
+static void test_confidence_from_the_map(void **state) {
+    (void)state;
+    static const double s[16] = {0.9, 0.1, 0.2, 0.3, 0.4, 0.8, 0.7, 0.6, 0.5, 0.55, 0.45, 0.35, 0.05, 0.15, 0.25, 0.65};
+    oai_sort_space space;
+    assert_ok(oai_sort_space_create(HOST, 16, &space));
+    oai_view m = scored(16, s);
+    assert_near(oai_view_top_quarter(&m, &RAW, &space), 0.7625, 1e-12);
+    m.is_sorted = false;
+    assert_near(oai_view_top_quarter(&m, &RAW, &space), 0.7625, 1e-12);
+    oai_view_free(HOST, &m);
+    oai_sort_space_free(HOST, &space);
 }
 
 static void test_pointing_shares_ties(void **state) {
     (void)state;
     size_t peak = 99;
     oai_truth t = truth_of(4, (double[]){0, 1, 0, 1});
-    oai_scored_map one = scored(4, (double[]){.1, .9, .2, .3}), tied = scored(4, (double[]){.7, .7, .2, .1});
+    oai_view one = scored(4, (double[]){.1, .9, .2, .3}), tied = scored(4, (double[]){.7, .7, .2, .1});
     assert_near(oai_pointing(&one, &t, &peak), 1, 0);
     assert_int_equal(peak, 1);
     assert_near(oai_pointing(&tied, &t, &peak), 0.5, 0);
     assert_int_equal(peak, 0);
-    oai_scored_map_free(HOST, &one), oai_scored_map_free(HOST, &tied);
-    free(t.weight);
+    oai_view_free(HOST, &one), oai_view_free(HOST, &tied);
+    oai_truth_free(HOST, &t);
 }
 
 static void test_resize(void **state) {
@@ -464,9 +538,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_truth_maps),
         cmocka_unit_test(test_box_to_pixels),
-        cmocka_unit_test(test_truth_from_mask),
         cmocka_unit_test(test_ciou),
         cmocka_unit_test(test_ciou_of_constant_maps),
+        cmocka_unit_test(test_cutoff_is_exact),
+        cmocka_unit_test(test_confidence_from_the_map),
         cmocka_unit_test(test_aggregates),
         cmocka_unit_test(test_pixel_ap),
         cmocka_unit_test(test_sorting_of_signs_and_zeros),
