@@ -51,13 +51,19 @@ static const cli_command import_command = {
     "  oassl data import --format vggss --annotations vggss.json --mix-sources 3 --out trio.jsonl\n"};
 
 static json_t *import_json(const oassl_import_counts *c, const char *out, json_t *list) {
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "file", out,
-                     "entries", (json_int_t)c->n_entries, "records", (json_int_t)c->n_records, "mixtures",
-                     (json_int_t)c->n_mixtures, "silent", (json_int_t)c->n_silent, "boxes", (json_int_t)c->n_boxes,
-                     "empty_boxes", (json_int_t)c->n_empty_boxes, "masks", (json_int_t)c->n_masks, "classes",
-                     (json_int_t)c->n_classes, "groups", (json_int_t)c->n_groups, "missing", (json_int_t)c->n_missing,
-                     "duplicates", (json_int_t)c->n_duplicates, "unknown", (json_int_t)c->n_unknown, "errors",
-                     (json_int_t)c->n_errors, "warnings", (json_int_t)c->n_warnings, "defects", list);
+    const struct {
+        const char *name;
+        uint64_t n;
+    } counts[] = {{"entries", c->n_entries},     {"records", c->n_records}, {"mixtures", c->n_mixtures},
+                  {"silent", c->n_silent},       {"boxes", c->n_boxes},     {"empty_boxes", c->n_empty_boxes},
+                  {"sentinels", c->n_sentinels}, {"masks", c->n_masks},     {"classes", c->n_classes},
+                  {"groups", c->n_groups},       {"missing", c->n_missing}, {"duplicates", c->n_duplicates},
+                  {"unknown", c->n_unknown},     {"errors", c->n_errors},   {"warnings", c->n_warnings}};
+    json_t *object = json_pack("{s:s}", "file", out);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        json_object_set_new(object, counts[i].name, json_integer((json_int_t)counts[i].n));
+    json_object_set_new(object, "defects", list);
+    return object;
 }
 
 static void print_import(const oassl_import_counts *c, const char *out) {
@@ -69,6 +75,7 @@ static void print_import(const oassl_import_counts *c, const char *out) {
     print_count("groups", c->n_groups);
     print_count("boxes", c->n_boxes);
     print_count("empty boxes", c->n_empty_boxes);
+    print_count("sentinels", c->n_sentinels);
     print_count("masks", c->n_masks);
     print_count("missing media", c->n_missing);
     print_count("duplicate ids", c->n_duplicates);

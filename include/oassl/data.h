@@ -170,6 +170,7 @@ typedef struct oassl_import_counts {
     uint64_t n_silent;      /* nothing seen makes the sound heard */
     uint64_t n_boxes;       /* as published, in the records written */
     uint64_t n_empty_boxes; /* of them: sentinels, inverted */
+    uint64_t n_sentinels;   /* of the empty ones: with numbers like -2.88e16 */
     uint64_t n_masks;
     uint64_t n_groups;     /* distinct */
     uint64_t n_missing;    /* records whose picture, sound or mask is not there */

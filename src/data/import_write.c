@@ -100,6 +100,7 @@ static uint32_t convert(oai_import *m, const oai_import_item *item, const oai_im
         bool inside = oai_box_to_frame(item->coordinates, raw, w, h, pixels);
         m->counts.n_boxes++;
         m->counts.n_empty_boxes += !inside;
+        m->counts.n_sentinels += !inside && oai_box_sentinel(raw);
         n += inside;
         if (inside || item->quiet_empty) continue;
         oai_note(&m->notes, OASSL_DATA_WARNING, item->file, item->record, item->id,
