@@ -86,17 +86,22 @@ static int read_result(json_t *entries, const char *path) {
     return code;
 }
 
-/* Names must tell results apart. */
+static bool name_taken(const json_t *entries, size_t n, const json_t *name) {
+    for (size_t i = 0; i < n; i++)
+        if (json_equal(json_object_get(json_array_get(entries, i), "name"), name)) return true;
+    return false;
+}
+
+/* Names must tell results apart: "run", "run (2)" ... */
 static void number_equal_names(json_t *entries) {
     for (size_t i = 1; i < json_array_size(entries); i++) {
-        json_t *entry = json_array_get(entries, i);
-        for (size_t k = 0; k < i; k++)
-            if (json_equal(json_object_get(entry, "name"), json_object_get(json_array_get(entries, k), "name"))) {
-                char name[300];
-                snprintf(name, sizeof name, "%s (%zu)", json_string_value(json_object_get(entry, "name")), i + 1);
-                json_object_set_new(entry, "name", json_string(name));
-                break;
-            }
+        json_t *entry = json_array_get(entries, i), *given = json_incref(json_object_get(entry, "name"));
+        char name[300];
+        for (int number = 2; name_taken(entries, i, json_object_get(entry, "name")); number++) {
+            snprintf(name, sizeof name, "%s (%d)", json_string_value(given), number);
+            json_object_set_new(entry, "name", json_string(name));
+        }
+        json_decref(given);
     }
 }
 

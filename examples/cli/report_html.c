@@ -287,7 +287,7 @@ static int falling(const void *a, const void *b) {
 static void plain_cell(FILE *out, const json_t *value, int bar) {
     double v = json_number_value(value);
     if (!json_is_number(value)) fputs("<td>\342\200\223</td>", out);
-    else if (json_is_integer(value)) fprintf(out, "<td>%lld</td>", (long long)json_integer_value(value));
+    else if (json_is_integer(value) && !bar) fprintf(out, "<td>%lld</td>", (long long)json_integer_value(value));
     else if (bar) fprintf(out, "<td class=\"bar\" style=\"--v:%.3f\">%.3f</td>", v < 0 ? 0 : v > 1 ? 1 : v, v);
     else fprintf(out, "<td>%.3f</td>", v);
 }
@@ -306,7 +306,7 @@ static void group_line(FILE *out, const column *models, int n_models, const char
 }
 
 static void group_table(FILE *out, const column *models, int n_models, const char *what, const group_row *rows, size_t from, size_t to) {
-    fputs("<div class=\"scroll\"><table><thead><tr><th></th><th scope=\"col\">sources</th>", out);
+    fputs("<div class=\"scroll\"><table class=\"groups\"><thead><tr><th></th><th scope=\"col\">sources</th>", out);
     if (n_models == 1) fputs("<th scope=\"col\">pointing</th><th scope=\"col\">adaptive @0.5</th><th scope=\"col\">AP</th>", out);
     for (int i = 0; n_models > 1 && i < n_models; i++) {
         fputs("<th scope=\"col\">", out);
@@ -422,11 +422,22 @@ static void sample_section(FILE *out, const json_t *samples) {
 /* ---- what was scored, and all the rest ------------------------------------------------------------------------- */
 
 static int is_shown(const char *key, const json_t *value) {
-    static const char *const shown[] = {"scores", "mismatched", "wrong_sound", "centre_box", "centre", "whole_image", "whole", "breakdown", "name"};
+    static const char *const shown[] = {"scores", "mismatched", "wrong_sound", "centre_box", "centre", "whole_image", "whole", "breakdown", "name", "protocols"};
     if (strcmp(key, "model") == 0) return json_is_object(value);
     for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
         if (strcmp(key, shown[i]) == 0) return 1;
     return 0;
+}
+
+/* A member of every result, under its own heading. */
+static void section(FILE *out, const json_t *entries, size_t i, const char *key) {
+    const json_t *value = json_object_get(entry_result(entries, i), key);
+    if (json_object_size(value) + json_array_size(value) == 0) return;
+    char heading[256];
+    if (json_array_size(entries) == 1) snprintf(heading, sizeof heading, "%.250s", key);
+    else snprintf(heading, sizeof heading, "%.90s: %.90s", entry_name(entries, i), key);
+    if (json_array_size(entries) == 1 && heading[0] >= 'a' && heading[0] <= 'z') heading[0] = (char)(heading[0] - 'a' + 'A');
+    html_any(out, heading, value, 2);
 }
 
 static void about(FILE *out, const json_t *entries) {
@@ -435,21 +446,14 @@ static void about(FILE *out, const json_t *entries) {
     json_t *value;
     for (size_t i = 0; i < json_array_size(entries); i++) {
         json_t *own = json_object();
-        json_object_foreach((json_t *)entry_result(entries, i), key, value) if (!is_shown(key, value) && !json_is_object(value) && !json_is_array(value))
-            json_object_set(own, key, value);
+        json_object_foreach((json_t *)entry_result(entries, i), key, value) {
+            if (is_shown(key, value)) continue;
+            if (json_is_object(value) || json_is_array(value)) section(out, entries, i, key);
+            else json_object_set(own, key, value);
+        }
         json_object_set_new(facts, entry_name(entries, i), own);
         single = own;
     }
-    for (size_t i = 0; i < json_array_size(entries); i++)
-        json_object_foreach((json_t *)entry_result(entries, i), key, value) {
-            if (is_shown(key, value) || (!json_is_object(value) && !json_is_array(value))) continue;
-            if (json_object_size(value) + json_array_size(value) == 0) continue;
-            char heading[256];
-            snprintf(heading, sizeof heading, "%.90s%s%.90s", json_array_size(entries) > 1 ? entry_name(entries, i) : "",
-                     json_array_size(entries) > 1 ? ": " : "", key);
-            if (json_array_size(entries) == 1 && heading[0] >= 'a' && heading[0] <= 'z') heading[0] = (char)(heading[0] - 'a' + 'A');
-            html_any(out, heading, value, 2);
-        }
     if (json_array_size(entries) == 1) html_any(out, "What was scored", single, 2);
     else html_any(out, "What was scored", facts, 2);
     json_decref(facts);
@@ -476,6 +480,7 @@ static void page(FILE *out, const char *title, const json_t *entries, const json
     opening(out, title, entries);
     if (json_array_size(entries) == 1) tiles(out, columns, n);
     score_table(out, entries, columns, n);
+    for (size_t i = 0; i < json_array_size(entries); i++) section(out, entries, i, "protocols");
     curves(out, entries, columns, n);
     groups(out, columns, n, "classes", "By class", "Sources of each class, best first by average precision (AP).", 1);
     groups(out, columns, n, "sizes", "By size",

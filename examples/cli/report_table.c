@@ -222,7 +222,7 @@ static void records(FILE *out, const json_t *array) {
     size_t n = json_array_size(array);
     for (size_t i = 0; i < n && i < MAX_ROWS; i++)
         json_object_foreach(json_array_get(array, i), key, value) json_object_set_new(columns, key, json_true());
-    fputs("<div class=\"scroll\"><table><thead><tr>", out);
+    fputs("<div class=\"scroll\"><table class=\"records\"><thead><tr>", out);
     json_object_foreach(columns, key, value) {
         fputs("<th scope=\"col\">", out);
         html_key(out, key);
