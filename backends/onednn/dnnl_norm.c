@@ -148,7 +148,7 @@ static oassl_status emit_grad(oab_lower *l, const norm *n, float eps, uint32_t m
                             {DNNL_ARG_DIFF_DST, dy, n->data},
                             {DNNL_ARG_SRC, n->x, n->data},
                             {DNNL_ARG_SCALE, gamma, n->channels},
-                            {DNNL_ARG_SHIFT, gamma, n->channels}, /* asked for, not used */
+                            {DNNL_ARG_SHIFT, OAB_NORM_GRAD_WANTS_SHIFT ? gamma : OAB_NONE, n->channels},
                             {DNNL_ARG_MEAN, mean, n->channels},
                             {DNNL_ARG_VARIANCE, var, n->channels},
                             {DNNL_ARG_WORKSPACE, kept, workspace}};
