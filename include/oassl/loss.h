@@ -94,7 +94,7 @@ typedef struct oassl_loss_options {
     int32_t ori_coordinates;        /* OASSL_ORI_UNIT ... */
     int32_t ori_squared;            /* 1: squared intensity and spatial terms */
     uint32_t ori_iterations;        /* at most [100] */
-    uint32_t reserved;
+    int32_t oca_per_source;         /* 1: a region for each of the K sources instead of one for all (an extension) */
     double ori_epsilon;        /* entropy weight [0.1] */
     double ori_stop;           /* stop when the potentials change less in sum [0.1]; negative = never */
     double ori_spatial_weight; /* of the spatial term [1]; negative = none */

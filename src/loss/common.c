@@ -18,19 +18,19 @@ oai_value oai_loss_log_mask(oai_builder *b, oai_value x, double threshold, doubl
     return oai_affine(b, oai_unary(b, OASSL_OP_SOFTPLUS, logit), -1.0, 0.0);
 }
 
-oai_value oai_loss_diagonal(oai_builder *b, int32_t dtype, int64_t batch, double on, double off) {
+oai_value oai_loss_diagonal(oai_builder *b, int32_t dtype, int64_t n, int64_t group, double on, double off) {
     union {
         float f32[OAI_LOSS_MAX_BATCH];
         double f64[OAI_LOSS_MAX_BATCH];
     } index;
-    for (int64_t n = 0; n < batch; n++) {
+    for (int64_t k = 0; k < n; k++) {
         if (dtype == OASSL_DTYPE_F64)
-            index.f64[n] = (double)n;
+            index.f64[k] = (double)(k / group);
         else
-            index.f32[n] = (float)n;
+            index.f32[k] = (float)(k / group);
     }
-    oai_value column = oai_constant(b, dtype, 2, OAI_SHAPE(batch, 1), &index);
-    oai_value row = oai_constant(b, dtype, 2, OAI_SHAPE(1, batch), &index);
+    oai_value column = oai_constant(b, dtype, 2, OAI_SHAPE(n, 1), &index);
+    oai_value row = oai_constant(b, dtype, 2, OAI_SHAPE(1, n), &index);
     oai_value equal = oai_mul(b, oai_less_equal(b, column, row), oai_less_equal(b, row, column));
     return oai_affine(b, equal, on - off, off);
 }

@@ -42,8 +42,8 @@ int32_t oai_loss_last_axis(const oai_builder *builder, oai_value x);
 oai_value oai_loss_unit(oai_builder *builder, oai_value x, int32_t axis);
 /* ln sigmoid((x - threshold) / width); negative width: ln(1 - sigmoid((x - threshold) / |width|)) */
 oai_value oai_loss_log_mask(oai_builder *builder, oai_value x, double threshold, double width);
-/* [batch, batch] with `on` on the diagonal and `off` elsewhere. */
-oai_value oai_loss_diagonal(oai_builder *builder, int32_t dtype, int64_t batch, double on, double off);
+/* [n, n] with `on` in the blocks of group x group along the diagonal (group 1: on the diagonal), `off` elsewhere. */
+oai_value oai_loss_diagonal(oai_builder *builder, int32_t dtype, int64_t n, int64_t group, double on, double off);
 /* Rows n * (batch + 1) of pairs [batch * batch, ...]: each picture with its own sound. */
 oai_value oai_loss_own_pairs(oai_builder *builder, oai_value pairs, int64_t batch);
 #define OAI_LOSS_MAX_BATCH 4096
@@ -54,6 +54,13 @@ oai_value oai_loss_lvs_emit(oai_builder *builder, const oassl_loss_options *opti
                             oai_value *out_logits);
 /* S[n, k, p], cosine of position p of picture n with sound k, from unit_visual and audio -> [B, B, P] */
 oai_value oai_loss_similarity(oai_builder *builder, const oai_loss_inputs *inputs);
+/* exp(log_mask) [B, P] over its largest value, as [B, 1, P]; and over its largest value along the last of three axes. */
+oai_value oai_loss_scaled_mask(oai_builder *builder, oai_value log_mask);
+/* S_a [B, P]: cosine of every position with its own sound. */
+oai_value oai_loss_own_map(oai_builder *builder, const oai_loss_inputs *inputs);
+/* OCA with one region a source instead of one for all (option oca_per_source). */
+oai_loss_parts oai_loss_oca_sources_emit(oai_builder *builder, const oassl_loss_options *options,
+                                         const oai_loss_inputs *inputs);
 /* Fills oca, foreground, background. */
 oai_loss_parts oai_loss_oca_emit(oai_builder *builder, const oassl_loss_options *options,
                                  const oai_loss_inputs *inputs);

@@ -18,8 +18,8 @@ oai_value oai_loss_lvs_emit(oai_builder *b, const oassl_loss_options *o, oai_val
     oai_value positive = oai_loss_own_pairs(b, oai_reshape(b, means, 2, OAI_SHAPE(batch * batch, 1)), batch);
 
     /* The published code multiplies the diagonal by 1 - 100 and leaves it in the row. */
-    oai_value others = oai_mul(b, means, oai_loss_diagonal(b, dtype, batch, o->lvs_exclude_diagonal ? 0 : -99, 1));
-    if (o->lvs_exclude_diagonal) others = oai_add(b, others, oai_loss_diagonal(b, dtype, batch, -1e9, 0));
+    oai_value others = oai_mul(b, means, oai_loss_diagonal(b, dtype, batch, 1, o->lvs_exclude_diagonal ? 0 : -99, 1));
+    if (o->lvs_exclude_diagonal) others = oai_add(b, others, oai_loss_diagonal(b, dtype, batch, 1, -1e9, 0));
     oai_value columns[3] = {positive, others, OAI_NO_VALUE};
     if (!o->lvs_no_hard_negatives) {
         double threshold = o->lvs_no_trimap ? o->lvs_positive : o->lvs_negative;

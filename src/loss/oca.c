@@ -6,14 +6,20 @@ static oai_value dot(oai_builder *b, oai_value x, oai_value y) {
     return oai_reduce(b, OASSL_OP_REDUCE_SUM, oai_mul(b, x, y), OAI_AXIS(1), 1);
 }
 
-/* exp(log_mask) of [B, P] over its largest value, as [B, 1, P].  Only cosines of what it pools follow, so the scale is
- * free, and without this the pooled vector would leave the range of f32. */
-static oai_value scaled_mask(oai_builder *b, oai_value log_mask) {
-    int64_t batch = oai_dim(b, log_mask, 0), positions = oai_dim(b, log_mask, 1);
-    oai_value top = oai_reduce(b, OASSL_OP_REDUCE_MAX, log_mask, OAI_AXIS(1), 1);
+/* Only cosines of what a mask pools follow, so its scale is free, and without this the pooled vector would leave the
+ * range of f32. */
+oai_value oai_loss_scaled_mask(oai_builder *b, oai_value log_mask) {
+    if (oai_info(b, log_mask)->rank == 2)
+        log_mask = oai_reshape(b, log_mask, 3, OAI_SHAPE(oai_dim(b, log_mask, 0), 1, oai_dim(b, log_mask, 1)));
+    oai_value top = oai_reduce(b, OASSL_OP_REDUCE_MAX, log_mask, OAI_AXIS(2), 1);
     top = oai_unary(b, OASSL_OP_STOP_GRADIENT, top);
-    oai_value mask = oai_unary(b, OASSL_OP_EXP, oai_sub(b, log_mask, top));
-    return oai_reshape(b, mask, 3, OAI_SHAPE(batch, 1, positions));
+    return oai_unary(b, OASSL_OP_EXP, oai_sub(b, log_mask, top));
+}
+
+oai_value oai_loss_own_map(oai_builder *b, const oai_loss_inputs *in) {
+    int64_t batch = oai_dim(b, in->unit_visual, 0), channels = oai_dim(b, in->unit_visual, 1);
+    oai_value sound = oai_reshape(b, oai_loss_unit(b, in->audio, 1), 3, OAI_SHAPE(batch, 1, channels));
+    return oai_reshape(b, oai_matmul(b, sound, in->unit_visual, 0, 0), 2, OAI_SHAPE(batch, -1));
 }
 
 typedef struct pooled {
@@ -23,11 +29,9 @@ typedef struct pooled {
 static pooled pool_regions(oai_builder *b, const oassl_loss_options *o, const oai_loss_inputs *in) {
     int64_t batch = oai_dim(b, in->unit_visual, 0), channels = oai_dim(b, in->unit_visual, 1);
     int64_t positions = oai_dim(b, in->unit_visual, 2);
-    oai_value sound = oai_reshape(b, oai_loss_unit(b, in->audio, 1), 3, OAI_SHAPE(batch, 1, channels));
-    oai_value map = oai_matmul(b, sound, in->unit_visual, 0, 0); /* S_a */
-    map = oai_reshape(b, map, 2, OAI_SHAPE(batch, positions));
-    oai_value masks[2] = {scaled_mask(b, oai_loss_log_mask(b, map, o->oca_positive, o->oca_width)),
-                          scaled_mask(b, oai_loss_log_mask(b, map, o->oca_negative, -o->oca_width))};
+    oai_value map = oai_loss_own_map(b, in);
+    oai_value masks[2] = {oai_loss_scaled_mask(b, oai_loss_log_mask(b, map, o->oca_positive, o->oca_width)),
+                          oai_loss_scaled_mask(b, oai_loss_log_mask(b, map, o->oca_negative, -o->oca_width))};
     oai_value features = oai_reshape(b, in->visual, 3, OAI_SHAPE(batch, channels, positions));
     oai_value both = oai_loss_unit(b, oai_matmul(b, oai_concat(b, masks, 2, 1), features, 0, 1), 2); /* [B, 2, d] */
     pooled out = {oai_reshape(b, oai_slice(b, both, 1, 0, 1), 2, OAI_SHAPE(batch, channels)),
@@ -42,7 +46,7 @@ static oai_value foreground_loss(oai_builder *b, const oassl_loss_options *o, po
     oai_value similar = oai_matmul(b, reference, l.positive, 0, 1); /* row i: Sim(l^p_j, r^p_i) over j */
     oai_value judged = o->oca_rule == OASSL_OCA_REF_REF ? oai_matmul(b, reference, reference, 0, 1) : similar;
     oai_value allowed = oai_less_equal(b, judged, oai_scalar(b, dtype, o->oca_tau));
-    oai_value kept = oai_maximum(b, allowed, oai_loss_diagonal(b, dtype, batch, 1, 0));
+    oai_value kept = oai_maximum(b, allowed, oai_loss_diagonal(b, dtype, batch, 1, 1, 0));
     oai_value logits = oai_affine(b, similar, 1.0 / o->oca_temperature, 0.0);
     oai_value hard = oai_affine(b, dot(b, reference, l.negative), 1.0 / o->oca_temperature, 0.0);
     oai_value columns[2] = {oai_add(b, logits, oai_affine(b, kept, 1e9, -1e9)), hard};
@@ -66,6 +70,7 @@ static oai_value background_loss(oai_builder *b, const oassl_loss_options *o, po
 
 oai_loss_parts oai_loss_oca_emit(oai_builder *b, const oassl_loss_options *o, const oai_loss_inputs *in) {
     oai_loss_parts parts = {OAI_NO_VALUE, OAI_NO_VALUE, OAI_NO_VALUE, OAI_NO_VALUE, OAI_NO_VALUE, OAI_NO_VALUE};
+    if (o->oca_per_source) return oai_loss_oca_sources_emit(b, o, in);
     oai_scope(b, "oca");
     pooled l = pool_regions(b, o, in);
     oai_value mean = oai_reduce(b, OASSL_OP_REDUCE_MEAN, in->foreground, OAI_AXIS(1), 0); /* over the K captions */

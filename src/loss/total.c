@@ -27,8 +27,7 @@ static oassl_status check_choices(const oassl_loss_options *o) {
     OAI_TRY(check_choice("ori_transform", o->ori_transform, OASSL_ORI_MINMAX));
     OAI_TRY(check_choice("ori_coordinates", o->ori_coordinates, OASSL_ORI_GRID));
     OAI_TRY(check_choice("ori_squared", o->ori_squared, 1));
-    if (o->reserved != 0) return oai_fail(OASSL_STATUS_UNSUPPORTED, "loss options: 'reserved' must be 0");
-    return OASSL_STATUS_OK;
+    return check_choice("oca_per_source", o->oca_per_source, 1);
 }
 
 static oassl_status check_numbers(const oassl_loss_options *o) {
@@ -137,6 +136,10 @@ oai_loss_parts oai_loss_emit(oai_builder *b, const oassl_loss_options *o, const 
     }
     if (o->kind == OASSL_LOSS_LVS_MAPS || o->kind == OASSL_LOSS_ORI_MAPS) return emit_from_maps(b, o, &in);
     in.unit_visual = oai_loss_unit_visual(b, in.visual);
+    if (has_oca(o) && o->oca_per_source && oai_dim(b, in.foreground, 0) * oai_dim(b, in.foreground, 1) > OAI_LOSS_MAX_BATCH) {
+        oai_builder_fail(b, OASSL_STATUS_UNSUPPORTED, "loss: oca_per_source takes at most %d references in a batch", OAI_LOSS_MAX_BATCH);
+        return parts;
+    }
     if (has_oca(o)) parts = oai_loss_oca_emit(b, o, &in);
     if (has_lvs(o)) parts.base = oai_loss_lvs_emit(b, o, oai_loss_similarity(b, &in), NULL);
     if (has_ori(o)) parts.ori = oai_loss_ori_emit(b, o, oai_loss_reference_maps(b, &in), in.background_weight);

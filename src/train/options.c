@@ -74,6 +74,7 @@ static const oai_field fields[] = {
     FLAG(loss.lvs_no_trimap),
     FLAG(loss.lvs_no_hard_negatives),
     CHOICE(loss.oca_rule, "visual_ref", "ref_ref"),
+    FLAG(loss.oca_per_source),
     FIELD(loss.oca_positive, FIELD_DOUBLE),
     FIELD(loss.oca_negative, FIELD_DOUBLE),
     FIELD(loss.oca_width, FIELD_DOUBLE),

@@ -103,6 +103,9 @@ static void oca(void **state) {
     (void)state;
     CHECK(OASSL_LOSS_OCA, );
     CHECK(OASSL_LOSS_OCA, o->oca_rule = OASSL_OCA_REF_REF);
+    CHECK(OASSL_LOSS_OCA, o->oca_per_source = 1);
+    CHECK(OASSL_LOSS_OCA, o->oca_per_source = 1; o->oca_temperature = 0.07; o->oca_tau = 0.1);
+    CHECK(OASSL_LOSS_OCA, o->oca_per_source = 1; o->allow_empty_background = 1; c.in[R_WEIGHT] = data[R_WEIGHT]);
     CHECK(OASSL_LOSS_OCA, o->oca_tau = 0.1);
     CHECK(OASSL_LOSS_OCA, o->oca_tau = 2);
     CHECK(OASSL_LOSS_OCA, o->oca_temperature = 0.07);

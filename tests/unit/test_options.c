@@ -87,7 +87,6 @@ static void test_every_field_has_a_key(void **state) {
     __builtin_clear_padding(&options);
     options.struct_size = sizeof options;
     options.loss.struct_size = 0;
-    options.loss.reserved = 0;
     options.init = NULL;
     oassl_trainer_options initial = fresh();
     json_t *keys = oai_options_to_json(&initial), *value;
