@@ -6,12 +6,13 @@
  *                "sources": [{"label": "guitar", "box": [10, 20, 60, 90]}]}
  *     optional  "silent" (like sources, with "twin": true for a look-alike), "label" (a class, for classification),
  *               in a source "mask" (a PNG) and "boxes" (several annotators) instead of "box"
- *     optional  "frame": [width, height] in whose pixels the boxes are, when that is not the stored picture (an import
- *               whose pictures were not at hand); "ground_truth": "consensus" when two annotators must agree (else the
- *               union of the boxes counts); "group" (items of one picture or clip); in a source "raw_box" or
- * "raw_boxes" and in the record "coordinates" (the numbers as published) mixture     {"id": "m", "mix": ["a", "b"],
- * "axis": "width", "split": "test"}: the records' pictures side by side (axis "height": one above the other), their
- * sounds added Without "id" a record is called by its image (or audio) path.  Unknown fields are left alone.
+ *     optional  "frame": [width, height] in whose pixels the boxes are, if that is not the stored picture (an import
+ *               whose pictures were not at hand); "ground_truth": "consensus" if two annotators must agree (else the
+ *               union of the boxes counts); "group" (what items of one picture or clip share); the published numbers:
+ *               in a source "raw_box" or "raw_boxes", in the record "coordinates"
+ *   mixture     {"id": "m", "mix": ["a", "b"], "axis": "width", "split": "test"}: the records' pictures side by side
+ *               (axis "height": one above the other), their sounds added
+ * Without "id" a record is called by its image (or audio) path.  Unknown fields are left alone.
  *
  * Example: the records of the training split
  *   oassl_manifest *m;
@@ -59,6 +60,11 @@ typedef struct oassl_record_source {
     const float (*boxes)[4]; /* x0 y0 x1 y1 in pixels, x0 < x1, y0 < y1 */
     uint32_t n_boxes;
     int32_t twin; /* in `silent`: 1 = looks like a source of the same label */
+    /* The annotation's own numbers, empty boxes included, for results that are exactly the published ones; what they
+     * are, oassl_record.numbers_are says.  NULL when not given. */
+    const double (*numbers)[4];
+    uint32_t n_numbers;
+    uint32_t reserved;
 } oassl_record_source;
 
 /* A view of one record; pointers are the manifest's. */
@@ -79,7 +85,7 @@ typedef struct oassl_record {
     const char *group;                 /* what items of one picture or clip have in common; NULL when not given */
     int32_t frame_width, frame_height; /* boxes are in pixels of this frame; 0 = of the stored picture */
     int32_t consensus;                 /* 1: truth is where two of a source's boxes agree; 0: the union of its boxes */
-    int32_t reserved;
+    int32_t numbers_are;               /* OASSL_BOX_* of metric.h, 1..3; 0 = not given */
 } oassl_record;
 
 #define OASSL_RECORD_INIT                                                                                             \
@@ -132,12 +138,14 @@ typedef void (*oassl_data_report)(void *user, int32_t severity, const char *file
  *                with .jpg, .wav, .mp4 behind them are understood) [all]
  *   segments     masks beside boxes: SSLalignment's *_seg.json
  *   silent       SLAVC's *_plus_silent.csv: records without sources, "playing": false, id "<video>+<audio>"
- *   mix          mixtures "id,class,mix_id,mix_class" or longer; or mix_sources = 2..8 for the index rule: of N
- * records in order of their ids, mixture k takes number k + floor(i N / n) for i = 0..n-1.  The singles then get the
- * split "part" images ...   folders; when given, files are looked for: records whose media are missing are reported,
- * counted and left out.  When not given, names below images/, audio/, masks/ beside the manifest are written unseen
- * Pixel boxes are those of the picture when it was found, else of a frame of 224 x 224 (truncated as the published
- * evaluators do), which "frame" says in the record. */
+ *   mix          csv of mixtures, "id,class,mix_id,mix_class" or longer; or
+ *   mix_sources  2..8, the index rule: of N records in order of their ids mixture k takes the numbers
+ *                k + floor(i N / n), i = 0..n-1.  The singles of mixtures get the split "part"
+ *   images, ...  folders; when given, files are looked for: records whose media are missing are reported, counted and
+ *                left out.  When not given, names below images/, audio/, masks/ (AVSBench, IS3, VPO: their own) beside
+ *                the manifest are written unseen
+ * Pixel boxes are those of the picture when it was found, not rounded; else of a frame of 224 x 224, truncated as the
+ * published evaluators do.  "frame" in the record says which. */
 typedef struct oassl_import_options {
     uint32_t struct_size;
     int32_t strict;          /* 1: any error or missing file fails, and nothing is written */

@@ -71,6 +71,43 @@ static oassl_status read_boxes(oai_arena *arena, const json_t *object, oassl_rec
     return OASSL_STATUS_OK;
 }
 
+/* "raw_box" or "raw_boxes": any numbers. */
+static oassl_status read_numbers(oai_arena *arena, const json_t *object, oassl_record_source *source) {
+    const char *key = oai_json_has(object, "raw_box") ? "raw_box" : "raw_boxes";
+    json_t *value = json_object_get(object, key);
+    if (!oai_json_has(object, key)) return OASSL_STATUS_OK;
+    bool one = strcmp(key, "raw_box") == 0;
+    size_t n = one ? 1 : json_array_size(value);
+    if (!json_is_array(value) || n == 0) return oai_json_unexpected(key, "a list of boxes", value);
+    double(*numbers)[4] = oai_arena_alloc(arena, n * sizeof *numbers);
+    if (!numbers) return no_memory();
+    for (size_t i = 0; i < n; i++) {
+        const json_t *box = one ? value : json_array_get(value, i);
+        if (json_array_size(box) != 4) return oai_json_unexpected(key, "four numbers a box", value);
+        for (size_t k = 0; k < 4; k++) {
+            if (!json_is_number(json_array_get(box, k))) return oai_json_unexpected(key, "four numbers a box", value);
+            numbers[i][k] = json_number_value(json_array_get(box, k));
+        }
+    }
+    source->numbers = (const double(*)[4])numbers, source->n_numbers = (uint32_t)n;
+    return OASSL_STATUS_OK;
+}
+
+/* What the numbers are; those of a 224 x 224 frame are the boxes themselves. */
+static oassl_status read_coordinates(const json_t *object, oassl_record *r) {
+    static const char *const names[] = {"xyxy 224", "xyxy 0..1", "xywh 0..1", "xyxy 256"}; /* by OASSL_BOX_* */
+    const char *name;
+    if (!oai_json_has(object, "coordinates")) return OASSL_STATUS_OK;
+    OAI_TRY(oai_json_string(object, "coordinates", &name));
+    for (int32_t k = 0; k < 4; k++)
+        if (strcmp(name, names[k]) == 0) {
+            r->numbers_are = k;
+            return OASSL_STATUS_OK;
+        }
+    return oai_json_unexpected("coordinates", "one of xyxy 0..1, xywh 0..1, xyxy 256, xyxy 224",
+                               json_object_get(object, "coordinates"));
+}
+
 static oassl_status read_source(oai_arena *arena, const char *folder, const json_t *object,
                                 oassl_record_source *out_source) {
     bool twin = false;
@@ -79,6 +116,7 @@ static oassl_status read_source(oai_arena *arena, const char *folder, const json
     OAI_TRY(take_path(arena, folder, object, "mask", &out_source->mask));
     if (oai_json_has(object, "twin")) OAI_TRY(oai_json_boolean(object, "twin", &twin));
     out_source->twin = twin;
+    OAI_TRY(read_numbers(arena, object, out_source));
     return read_boxes(arena, object, out_source);
 }
 
@@ -158,7 +196,8 @@ static oassl_status read_ground_truth(const json_t *object, oassl_record *r) {
     r->consensus = strcmp(rule, "consensus") == 0;
     return r->consensus || strcmp(rule, "union") == 0
                ? OASSL_STATUS_OK
-               : oai_json_unexpected("ground_truth", "\"union\" or \"consensus\"", json_object_get(object, "ground_truth"));
+               : oai_json_unexpected("ground_truth", "\"union\" or \"consensus\"",
+                                     json_object_get(object, "ground_truth"));
 }
 
 oassl_status oai_manifest_parse(oai_arena *arena, const char *folder, const json_t *object, uint64_t line,
@@ -183,6 +222,7 @@ oassl_status oai_manifest_parse(oai_arena *arena, const char *folder, const json
     OAI_TRY(take_text(arena, object, "group", NULL, &r->group));
     OAI_TRY(read_frame(object, r));
     OAI_TRY(read_ground_truth(object, r));
+    OAI_TRY(read_coordinates(object, r));
     if (oai_json_has(object, "playing")) {
         bool playing;
         OAI_TRY(oai_json_boolean(object, "playing", &playing));

@@ -85,6 +85,9 @@ static void test_vggss(void **state) {
     assert_int_equal(r->consensus, 0);
     assert_int_equal(r->sources[0].n_boxes, 2);
     assert_box(&r->sources[0], 1, 56, 112, 224, 224);
+    assert_int_equal(r->numbers_are, 1); /* OASSL_BOX_NORMALISED */
+    assert_int_equal(r->sources[0].n_numbers, 3);
+    assert_true(r->sources[0].numbers[1][2] == -2.88e16);
     assert_box(&record(m, "bbbbbbbbbbb_000032")->sources[0], 0, 90, 56, 134, 168);
     assert_int_equal(record(m, "ccccccccccc_000079")->sources[0].n_boxes, 0);
     oai_manifest_free(m);
@@ -233,6 +236,8 @@ static void test_music(void **state) {
     const oassl_record *r = oai_manifest_at(m, 0);
     assert_box(&r->sources[0], 0, 33, 69, 79, 199);
     assert_string_equal(r->group, "-_-TDDxoaAc");
+    assert_int_equal(r->numbers_are, 2); /* OASSL_BOX_XYWH */
+    assert_true(r->sources[0].n_numbers == 1 && r->sources[0].numbers[0][3] == 0.583333);
     oai_manifest_free(m);
     write_text("d.json",
                "[{\"file\": \"-_-TDDxoaAc_000_00000\", \"class_src1\": \"cello\", \"bbox_src1\": [0, 0, 0.5, 1], "
@@ -282,6 +287,7 @@ static void test_flickr(void **state) {
     assert_int_equal(counts.n_records, 1);
     const oassl_record *r = oai_manifest_at(m, 0);
     assert_int_equal(r->consensus, 1);
+    assert_int_equal(r->numbers_are, 3); /* OASSL_BOX_OF_256 */
     assert_int_equal(r->n_sources, 1);
     assert_int_equal(r->sources[0].n_boxes, 2);
     assert_box(&r->sources[0], 0, 11, 67, 175, 224);

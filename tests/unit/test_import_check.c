@@ -150,10 +150,41 @@ static void test_public_import(void **state) {
     assert_int_equal(n, 13);
 }
 
+/* Fields of a manifest that only an import writes. */
+static void test_malformed_manifest(void **state) {
+    (void)state;
+    static const char *const wrong[] = {
+        "\"frame\": [0, 224]",
+        "\"frame\": [224.5, 224]",
+        "\"frame\": 224",
+        "\"ground_truth\": \"any\"",
+        "\"ground_truth\": 2",
+        "\"group\": 7",
+        "\"coordinates\": \"yxyx\"",
+        "\"coordinates\": 1",
+        "\"sources\": [{\"raw_box\": [1, 2, 3]}]",
+        "\"sources\": [{\"raw_boxes\": [[1, 2, 3, \"4\"]]}]",
+        "\"sources\": [{\"raw_boxes\": []}]",
+        "\"sources\": [{\"raw_box\": 1}]",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char text[256];
+        const char *field = strstr(wrong[i], "raw") ? strstr(wrong[i], "raw") : wrong[i] + 1;
+        oassl_manifest *m;
+        snprintf(text, sizeof text, "{\"id\": \"a\", \"image\": \"a.png\", %s}\n", wrong[i]);
+        write_text("m.jsonl", text);
+        if (oai_manifest_load(&oai_default_host, at("m.jsonl"), OASSL_MISSING_KEEP, &m) != OASSL_STATUS_FORMAT)
+            fail_msg("accepted: %s", text);
+        snprintf(text, sizeof text, "field '%.*s'", (int)strcspn(field, "\""), field);
+        if (!strstr(oassl_last_error(), text)) fail_msg("expected %s, got %s", text, oassl_last_error());
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_leakage, open_context, close_context),
         cmocka_unit_test_setup_teardown(test_manifest, open_context, close_context),
+        cmocka_unit_test_setup_teardown(test_malformed_manifest, open_context, close_context),
         cmocka_unit_test_setup_teardown(test_stats, open_context, close_context),
         cmocka_unit_test_setup_teardown(test_public_import, open_context, close_context),
     };
