@@ -162,7 +162,7 @@ static void test_damaged_weights(void **state) {
         tiny_write_file(WEIGHTS, file, (size_t)((double)bytes * shares[k]));
         must_name(load(WEIGHTS), OASSL_STATUS_FORMAT, "wrong.safetensors", "");
     }
-    tiny_write_file(WEIGHTS, "\x89PNG\r\n\x1a\n and no weights at all", 32);
+    tiny_write_file(WEIGHTS, "\x89PNG\r\n\x1a\n and no weights at all", 30);
     must_name(load(WEIGHTS), OASSL_STATUS_FORMAT, "wrong.safetensors", "");
     patched(file, bytes, "\"imgnet.layer1.0.conv1.weight\"", "\"imgnet.layer1.0.conv9.weight\"");
     must_name(load(WEIGHTS), OASSL_STATUS_NOT_FOUND, "wrong.safetensors", "imgnet.layer1.0.conv1.weight");
