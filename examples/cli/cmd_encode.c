@@ -120,7 +120,7 @@ static oassl_status encode_media(oassl_context *context, const char *model_path,
 }
 
 int cmd_encode(int argc, char **argv) {
-    const char *model = NULL, *folder = NULL, *image = NULL, *audio = NULL, *text = NULL, *out = NULL, *pooling = "cls";
+    const char *model = NULL, *folder = NULL, *image = NULL, *audio = NULL, *text = NULL, *out = NULL, *pooling = "folder";
     uint64_t size = 0;
     const cli_option table[] = {
         {"--model", CLI_TEXT, &model, "W", "weights (safetensors), for pictures and sounds", false},
@@ -129,7 +129,7 @@ int cmd_encode(int argc, char **argv) {
         {"--audio", CLI_TEXT, &audio, "A", "sound", false},
         {"--text", CLI_TEXT, &text, "T", "text", false},
         {"--size", CLI_UINT, &size, "PIXELS", "side of the network's input; default: the model's", false},
-        {"--pooling", CLI_TEXT, &pooling, "P", "of texts: cls (default) or mean", false},
+        {"--pooling", CLI_TEXT, &pooling, "P", "of texts: cls, mean, or folder (default): what the encoder's folder says, else cls", false},
         {"--out", CLI_TEXT, &out, "F.npy", "array to write", true},
         CLI_COMMON_OPTIONS,
         CLI_END,
@@ -139,15 +139,18 @@ int cmd_encode(int argc, char **argv) {
     if ((image != NULL) + (audio != NULL) + (text != NULL) != 1) return cli_wrong(&command, "give one of --image, --audio and --text");
     if (text ? !folder : !model) return cli_wrong(&command, text ? "--text needs --encoder" : "--image and --audio need --model");
     if (size && (size < 32 || size > 4096)) return cli_wrong(&command, "--size: expected 32 to 4096");
-    bool mean = strcmp(pooling, "mean") == 0;
-    if (!mean && strcmp(pooling, "cls") != 0) return cli_wrong(&command, "--pooling: expected cls or mean, found '%s'", pooling);
+    int32_t how = strcmp(pooling, "folder") == 0 ? OASSL_POOLING_FOLDER
+                  : strcmp(pooling, "mean") == 0 ? OASSL_POOLING_MEAN
+                  : strcmp(pooling, "cls") == 0  ? OASSL_POOLING_CLS
+                                                 : -1;
+    if (how < 0) return cli_wrong(&command, "--pooling: expected folder, cls or mean, found '%s'", pooling);
     oassl_context *context = cli_open(&code);
     if (!context) return code;
     oassl_status status;
     if (text) {
         oassl_encoder *encoder = NULL;
         status = oassl_encoder_create_text(context, folder, &encoder);
-        if (status == OASSL_STATUS_OK) status = encode_text(context, encoder, text, mean ? OASSL_POOLING_MEAN : OASSL_POOLING_CLS, out);
+        if (status == OASSL_STATUS_OK) status = encode_text(context, encoder, text, how, out);
         oassl_encoder_destroy(encoder);
     } else status = encode_media(context, model, image, audio, size, out);
     code = status == OASSL_STATUS_OK ? 0 : cli_failed(status);

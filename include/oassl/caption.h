@@ -9,7 +9,8 @@
  * {"foreground", "background"}.
  *
  * Feature file: .npz that NumPy opens: ids [N] text, offsets [N+1] int64, foreground [sum K, d] float32, background
- * [N, d] float32 (a row of zeros: that sample has none), encoder and encoder_hash (texts).
+ * [N, d] float32 (a row of zeros: that sample has none), encoder, encoder_hash (SHA-256 of the weights file),
+ * tokenizer_hash (of the vocabulary files) and pooling ("cls", "mean" or "end": texts).
  *
  * Source: OA-SSL, Table 10 (the prompt) and section 3 (reference features); layout and checks are this library's.
  *
@@ -68,6 +69,17 @@ OASSL_API oassl_status oassl_captions_check(const oassl_context *context, const 
                                             const oassl_caption_check_options *options,
                                             oassl_caption_counts *out_counts);
 
+/* ---- asking for captions -------------------------------------------------------------------------------------- */
+
+/* The prompt for a multimodal language model that is shown a picture with these labels: name what makes each sound, what
+ * is visible and silent, and nothing else, as JSON; with three worked examples.  White space and commas inside a label
+ * become underscores.  Writes the NUL-terminated text to out_text[capacity] (NULL: only its length, without the NUL, to
+ * *out_bytes).  INVALID_ARGUMENT: no labels, an empty one, or too little room.  Source: OA-SSL, Table 10, in our words. */
+OASSL_API oassl_status oassl_captions_prompt(const char *const *labels, uint32_t n_labels, char *out_text,
+                                             uint64_t capacity, uint64_t *out_bytes);
+/* SHA-256 of the prompt before labels are put in, 64 hexadecimal digits: its version, for "prompt_hash". */
+OASSL_API const char *oassl_captions_prompt_hash(void);
+
 /* ---- encoding ------------------------------------------------------------------------------------------------ */
 
 typedef struct oassl_caption_encode_options {
@@ -79,15 +91,20 @@ typedef struct oassl_caption_encode_options {
     void *report_user;
     uint32_t max_tokens;      /* longer sentences are cut, with a warning; 0 = the encoder's maximum, 512 at most */
     uint32_t batch;           /* sentences at once; 0 = 32 */
-    int32_t pooling;          /* OASSL_POOLING_* of encoder.h; 0 = [CLS], as the paper */
-    int32_t reserved;         /* 0 */
+    int32_t pooling;          /* OASSL_POOLING_* of encoder.h; 0 = the folder's own, [CLS] for BERT as in the paper */
+    int32_t concat_text;      /* 1: a composite's background is one sentence, its parts' joined by ", and " */
     const char *encoder_name; /* recorded in the file; NULL = the folder's name */
+    /* NULL, or JSON Lines {"id": "mix7", "parts": ["clip1", "clip2"]}: samples to add whose foregrounds are their
+     * parts' one after another, and whose background is the mean of theirs, or see concat_text. */
+    const char *composites_path;
 } oassl_caption_encode_options;
 
 #define OASSL_CAPTION_ENCODE_OPTIONS_INIT {sizeof(oassl_caption_encode_options)}
 
-/* Encodes every distinct sentence of `captions_path` once with the BERT in `encoder_dir` (config.json, vocab.txt,
- * model.safetensors, as Hugging Face ships it) and writes `out_path` (.npz), atomically: on failure nothing is left.
+/* Encodes every distinct sentence of `captions_path` once with the text encoder in `encoder_dir` (encoder.h tells which
+ * folders do) and writes `out_path` (.npz), atomically.  Finished sentences are kept in `out_path`.partial while the
+ * call runs: after an interruption the next call takes them from there if encoder, tokenizer, pooling and max_tokens
+ * are the same, and the file goes when `out_path` is written.  IO if another run has that file.
  * `options` and `out_counts` may be NULL.  FORMAT with the first error of a caption file that has errors; progress is
  * "encode captions"; CANCELLED when its callback says so. */
 OASSL_API oassl_status oassl_captions_encode(oassl_context *context, const char *captions_path, const char *encoder_dir,
@@ -108,6 +125,9 @@ OASSL_API uint64_t oassl_captions_count(const oassl_captions *captions); /* N */
 OASSL_API uint32_t oassl_captions_dim(const oassl_captions *captions);   /* d: 768 for BERT-base */
 OASSL_API const char *oassl_captions_encoder(const oassl_captions *captions);
 OASSL_API const char *oassl_captions_encoder_hash(const oassl_captions *captions);
+/* "" in files that do not say it. */
+OASSL_API const char *oassl_captions_tokenizer_hash(const oassl_captions *captions);
+OASSL_API const char *oassl_captions_pooling(const oassl_captions *captions);
 
 /* NOT_FOUND names the id. */
 OASSL_API oassl_status oassl_captions_find(const oassl_captions *captions, const char *id, uint64_t *out_index);

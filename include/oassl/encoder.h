@@ -1,7 +1,7 @@
 /* Encoders: features of pictures, sounds and text.
  *
  * An encoder of a model gives what localisation and the losses start from: the feature map F_v of a picture and the
- * vector l_a of a sound (models.md 3.6).  A text encoder (BERT, models.md 8) gives the vectors of captions.
+ * vector l_a of a sound (models.md 3.6).  A text encoder (BERT, CLIP; models.md 8, 5.3) gives the vectors of captions.
  *
  * Tensors are f32 on the CPU, row-major contiguous.  Plans are compiled for each input size when first seen and kept.
  * Threads: an encoder is immutable and may be used from any threads at once.
@@ -28,7 +28,11 @@ typedef struct oassl_encoder oassl_encoder;
 
 /* `model` must outlive the encoder. */
 OASSL_API oassl_status oassl_encoder_create(const oassl_model *model, oassl_encoder **out_encoder);
-/* A text encoder from a folder as Hugging Face lays it out: config.json, vocab.txt, model.safetensors. */
+/* A text encoder from a folder:
+ *   BERT and sentence-transformers, as Hugging Face lays them out: config.json, model.safetensors, vocab.txt
+ *   CLIP's text transformer: config.json (model_type clip or clip_text_model), model.safetensors, and the tokenizer as
+ *     vocab.json with merges.txt, tokenizer.json, or OpenAI's bpe_simple_vocab_16e6.txt or .txt.gz
+ *   OpenAI's CLIP state dict as model.safetensors, without config.json, and one of the same tokenizers */
 OASSL_API oassl_status oassl_encoder_create_text(oassl_context *context, const char *folder,
                                                  oassl_encoder **out_encoder);
 OASSL_API void oassl_encoder_destroy(oassl_encoder *encoder);
@@ -54,7 +58,9 @@ OASSL_API oassl_status oassl_encoder_sounds(const oassl_encoder *encoder, const 
 OASSL_API oassl_status oassl_encoder_classify(const oassl_encoder *encoder, const oassl_tensor *pictures,
                                               const oassl_tensor *out_logits);
 
-enum { OASSL_POOLING_CLS = 0, OASSL_POOLING_MEAN = 1 };
+/* FOLDER: what 1_Pooling/config.json of a sentence-transformers folder says, without one as CLS.
+ * CLS: the last layer at [CLS]; with CLIP the projected vector at the end token, the only one it has. */
+enum { OASSL_POOLING_FOLDER = 0, OASSL_POOLING_MEAN = 1, OASSL_POOLING_CLS = 2 };
 
 /* Token ids i32 [N, L] with lengths i32 [N] (ids behind a length are ignored) -> out_vectors [N, d]. */
 OASSL_API oassl_status oassl_encoder_tokens(const oassl_encoder *encoder, const oassl_tensor *ids,

@@ -1,5 +1,6 @@
 #include "api/caption.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "model/text_encoder.h"
 #include "runtime/context.h"
 #include "text/caption_encode.h"
+#include "text/caption_prompt.h"
 
 #define MAX_TOKENS 512 /* of BERT; an encoder may have fewer positions */
 
@@ -62,6 +64,31 @@ oassl_status oassl_captions_check(const oassl_context *context, const char *path
     return OASSL_STATUS_OK;
 }
 
+/* ---- the prompt ---------------------------------------------------------------------------------------------- */
+
+const char *oassl_captions_prompt_hash(void) { return oai_caption_prompt_hash; }
+
+oassl_status oassl_captions_prompt(const char *const *labels, uint32_t n_labels, char *out_text, uint64_t capacity,
+                                   uint64_t *out_bytes) {
+    OAI_REQUIRE(labels);
+    OAI_REQUIRE(out_bytes);
+    *out_bytes = 0;
+    for (uint32_t i = 0; i < n_labels; i++)
+        if (!labels[i]) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_captions_prompt: label %u is NULL", i);
+    char *text;
+    OAI_TRY(oai_caption_prompt_make(&oai_default_host, labels, n_labels, &text));
+    *out_bytes = strlen(text);
+    oassl_status status = OASSL_STATUS_OK;
+    if (out_text && capacity > *out_bytes)
+        memcpy(out_text, text, *out_bytes + 1);
+    else if (out_text)
+        status = oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
+                          "oassl_captions_prompt: capacity %llu, the prompt needs %llu with its NUL",
+                          (unsigned long long)capacity, (unsigned long long)*out_bytes + 1);
+    oai_free(&oai_default_host, text);
+    return status;
+}
+
 /* ---- encoding ------------------------------------------------------------------------------------------------ */
 
 typedef struct encoder_call {
@@ -84,37 +111,47 @@ static void base_name(const char *path, char *out, size_t out_bytes) {
     snprintf(out, out_bytes, "%.*s", (int)(end - start), path + start);
 }
 
-static oassl_status check_vocabulary(const oai_wordpiece *tokenizer, const oai_text_encoder *encoder) {
-    if (oai_wordpiece_size(tokenizer) <= oai_text_encoder_vocab_size(encoder)) return OASSL_STATUS_OK;
-    return oai_fail(OASSL_STATUS_FORMAT, "%s: vocab.txt has %d tokens, more than the %lld rows of the word embeddings",
-                    oai_text_encoder_folder(encoder), oai_wordpiece_size(tokenizer),
-                    (long long)oai_text_encoder_vocab_size(encoder));
+/* Encodes with what finished sentences an interrupted run left beside the output, and takes that file away once the
+ * output is there. */
+static oassl_status encode_and_save(const oai_host *host, oai_caption_set *set, const oai_text_encoding *encoding,
+                                    const char *out_path) {
+    oai_caption_features *features = NULL;
+    oai_encode_journal *journal = NULL;
+    oassl_status status = oai_caption_encode(host, set, encoding, &features, &journal);
+    if (status == OASSL_STATUS_OK) status = oai_caption_features_save(features, out_path);
+    oai_encode_journal_close(journal, status == OASSL_STATUS_OK);
+    oai_caption_features_destroy(features);
+    return status;
 }
 
 static oassl_status encode_set(const oai_host *host, oai_caption_set *set, oai_text_encoder *encoder,
                                const oassl_caption_encode_options *options, const char *out_path) {
-    oai_wordpiece *tokenizer;
-    OAI_TRY(oai_wordpiece_load_folder(host, oai_text_encoder_folder(encoder), &tokenizer));
-    char name[256];
+    oai_tokenizer tokenizer;
+    char name[256], hash[OAI_SHA256_TEXT], journal[PATH_MAX];
+    const char *pooling;
+    if (snprintf(journal, sizeof journal, "%s.partial", out_path) >= (int)sizeof journal)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "out_path of %zu bytes is too long", strlen(out_path));
     base_name(oai_text_encoder_folder(encoder), name, sizeof name);
+    OAI_TRY(oai_text_encoder_pooling(encoder, options->pooling, &pooling));
+    OAI_TRY(oai_text_encoder_hash(encoder, hash));
+    OAI_TRY(oai_text_encoder_tokenizer(encoder, &tokenizer));
     int64_t longest = oai_text_encoder_max_tokens(encoder);
     if (longest > MAX_TOKENS) longest = MAX_TOKENS;
     if (options->max_tokens && options->max_tokens < longest) longest = options->max_tokens;
     encoder_call call = {encoder, options->pooling};
-    const oai_text_encoding encoding = {.tokenizer = tokenizer,
+    const oai_text_encoding encoding = {.tokenizer = &tokenizer,
                                         .max_length = (int32_t)longest,
                                         .width = oai_text_encoder_dim(encoder),
                                         .batch = options->batch,
                                         .encoder = options->encoder_name ? options->encoder_name : name,
-                                        .encoder_hash = oai_text_encoder_hash(encoder),
+                                        .encoder_hash = hash,
+                                        .tokenizer_hash = tokenizer.hash,
+                                        .pooling = pooling,
+                                        .journal = journal,
                                         .encode = encode_tokens,
                                         .user = &call};
-    oai_caption_features *features = NULL;
-    oassl_status status = check_vocabulary(tokenizer, encoder);
-    if (status == OASSL_STATUS_OK) status = oai_caption_encode(host, set, &encoding, &features);
-    if (status == OASSL_STATUS_OK) status = oai_caption_features_save(features, out_path);
-    oai_caption_features_destroy(features);
-    oai_wordpiece_destroy(tokenizer);
+    oassl_status status = encode_and_save(host, set, &encoding, out_path);
+    oai_tokenizer_close(&tokenizer);
     return status;
 }
 
@@ -137,16 +174,20 @@ oassl_status oassl_captions_encode(oassl_context *context, const char *captions_
     if (out_counts) OAI_TRY(clear_counts(__func__, out_counts));
     oassl_caption_encode_options own = OASSL_CAPTION_ENCODE_OPTIONS_INIT;
     OAI_TRY(oai_options_read("oassl_caption_encode_options", options, &own, sizeof own));
-    if (own.batch > 4096 || own.max_tokens == 1 || own.reserved != 0)
+    if (own.batch > 4096 || own.max_tokens == 1 || (own.concat_text && !own.composites_path))
         return oai_fail(
             OASSL_STATUS_INVALID_ARGUMENT,
-            "oassl_captions_encode: expected batch <= 4096, max_tokens 0 or >= 2, reserved 0; found %u, %u, %d",
-            own.batch, own.max_tokens, own.reserved);
+            "oassl_captions_encode: expected batch <= 4096, max_tokens 0 or >= 2, concat_text only with composites_path; "
+            "found %u, %u, %d",
+            own.batch, own.max_tokens, own.concat_text);
     const oai_host *host = oai_context_host(context);
     const oai_caption_options rules = {own.n_sources, own.allow_empty_background != 0, own.repair != 0};
     oai_caption_set *set = NULL;
     oai_text_encoder *encoder = NULL;
     oassl_status status = oai_caption_set_load(host, captions_path, &rules, &set);
+    if (status == OASSL_STATUS_OK) status = oai_caption_set_require_valid(set);
+    if (status == OASSL_STATUS_OK && own.composites_path)
+        status = oai_caption_set_add_composites(set, own.composites_path, own.concat_text != 0);
     if (status == OASSL_STATUS_OK) status = oai_caption_set_require_valid(set);
     if (status == OASSL_STATUS_OK) status = oai_text_encoder_open(context, encoder_dir, &encoder);
     if (status == OASSL_STATUS_OK) status = encode_set(host, set, encoder, &own, out_path);
@@ -205,6 +246,14 @@ const char *oassl_captions_encoder(const oassl_captions *captions) {
 
 const char *oassl_captions_encoder_hash(const oassl_captions *captions) {
     return captions ? captions->features->encoder_hash : "";
+}
+
+const char *oassl_captions_tokenizer_hash(const oassl_captions *captions) {
+    return captions ? captions->features->tokenizer_hash : "";
+}
+
+const char *oassl_captions_pooling(const oassl_captions *captions) {
+    return captions ? captions->features->pooling : "";
 }
 
 oassl_status oassl_captions_find(const oassl_captions *captions, const char *id, uint64_t *out_index) {

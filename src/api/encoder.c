@@ -6,7 +6,7 @@
 #include "model/features.h"
 #include "model/text_encoder.h"
 #include "runtime/context.h"
-#include "text/wordpiece.h"
+#include "text/tokenizer.h"
 
 struct oassl_encoder {
     const oai_host *host;
@@ -15,7 +15,7 @@ struct oassl_encoder {
     oai_features *features;
     /* of text */
     oai_text_encoder *text;
-    oai_wordpiece *words;
+    oai_tokenizer tokenizer;
 };
 
 static oassl_encoder *new_encoder(oassl_context *context) {
@@ -53,10 +53,7 @@ oassl_status oassl_encoder_create_text(oassl_context *context, const char *folde
     oassl_encoder *encoder = new_encoder(context);
     if (!encoder) return oai_no_memory(sizeof *encoder, "an encoder");
     oassl_status status = oai_text_encoder_open(context, folder, &encoder->text);
-    if (status == OASSL_STATUS_OK) status = oai_wordpiece_load_folder(encoder->host, folder, &encoder->words);
-    if (status == OASSL_STATUS_OK && oai_wordpiece_size(encoder->words) > oai_text_encoder_vocab_size(encoder->text))
-        status = oai_fail(OASSL_STATUS_FORMAT, "%s: vocab.txt has %d tokens, the weights have %lld", folder,
-                          oai_wordpiece_size(encoder->words), (long long)oai_text_encoder_vocab_size(encoder->text));
+    if (status == OASSL_STATUS_OK) status = oai_text_encoder_tokenizer(encoder->text, &encoder->tokenizer);
     return finish(status, encoder, out_encoder);
 }
 
@@ -64,7 +61,7 @@ void oassl_encoder_destroy(oassl_encoder *encoder) {
     if (!encoder) return;
     oai_features_destroy(encoder->features);
     oai_text_encoder_close(encoder->text);
-    oai_wordpiece_destroy(encoder->words);
+    oai_tokenizer_close(&encoder->tokenizer);
     oai_free(encoder->host, encoder);
 }
 
@@ -186,7 +183,7 @@ oassl_status oassl_encoder_texts(const oassl_encoder *encoder, const char *const
     int32_t *ids = oai_calloc(encoder->host, (size_t)n_texts * ((size_t)longest + 1), sizeof *ids);
     if (!ids) return oai_no_memory((size_t)n_texts * ((size_t)longest + 1) * sizeof *ids, "tokens");
     int32_t *lengths = ids + (size_t)n_texts * (size_t)longest;
-    oassl_status status = oai_wordpiece_encode_batch(encoder->words, texts, n_texts, longest, ids, lengths);
+    oassl_status status = oai_tokenizer_encode_batch(&encoder->tokenizer, texts, n_texts, longest, ids, lengths);
     if (status == OASSL_STATUS_OK)
         status = oai_text_encoder_encode(encoder->text, ids, lengths, n_texts, longest, pooling, out_vectors->data);
     oai_free(encoder->host, ids);

@@ -1,10 +1,10 @@
 #include "model/bert.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "model/attention.h"
 
 /* ---- config.json --------------------------------------------------------------------------------------------- */
 
@@ -107,28 +107,15 @@ static oai_value embeddings(oai_emitter *e, const oai_bert_config *c, oai_value 
     return layer_norm(e, c, oai_add(b, oai_gather(b, words, ids), at), "embeddings.LayerNorm");
 }
 
-/* [B, L, width] -> [B, heads, L, width / heads] */
-static oai_value split_heads(oai_builder *b, const oai_bert_config *c, oai_value x) {
-    int64_t batch = oai_dim(b, x, 0), length = oai_dim(b, x, 1);
-    x = oai_reshape(b, x, 4, OAI_SHAPE(batch, length, c->n_heads, c->width / c->n_heads));
-    return oai_transpose(b, x, (const int32_t[]){0, 2, 1, 3});
-}
-
 static oai_value attention(oai_emitter *e, const oai_bert_config *c, oai_value x, oai_value mask, const char *prefix) {
-    oai_builder *b = e->builder;
     char name[128];
-    int64_t batch = oai_dim(b, x, 0), length = oai_dim(b, x, 1);
-    oai_value heads[3];
+    oai_value parts[3];
     static const char *const roles[3] = {"query", "key", "value"};
     for (int i = 0; i < 3; i++) {
         snprintf(name, sizeof name, "%s.attention.self.%s", prefix, roles[i]);
-        heads[i] = split_heads(b, c, linear(e, x, c->width, name));
+        parts[i] = linear(e, x, c->width, name);
     }
-    double scale = 1 / sqrt((double)(c->width / c->n_heads));
-    oai_value scores = oai_affine(b, oai_matmul(b, heads[0], heads[1], 0, 1), scale, 0.0);
-    oai_value weights = oai_softmax(b, oai_add(b, scores, mask), 3);
-    oai_value mixed = oai_transpose(b, oai_matmul(b, weights, heads[2], 0, 0), (const int32_t[]){0, 2, 1, 3});
-    mixed = oai_reshape(b, mixed, 3, OAI_SHAPE(batch, length, c->width));
+    oai_value mixed = oai_attention(e->builder, parts[0], parts[1], parts[2], c->n_heads, mask);
     snprintf(name, sizeof name, "%s.attention.output.dense", prefix);
     return linear(e, mixed, c->width, name);
 }

@@ -1,27 +1,42 @@
-/* A BERT text encoder in a Hugging Face folder: config.json, vocab.txt, model.safetensors (models.md 8).
+/* A text encoder in a folder: config.json and model.safetensors as Hugging Face ships BERT (models.md 8), sentence
+ * encoders and CLIP's text transformer (5.3), or an OpenAI CLIP state dict as model.safetensors alone.
  *
- * Immutable after opening; encode may be called from any threads at once.  Tokens come from text/wordpiece.h. */
+ * Immutable after opening; encode may be called from any threads at once.  Tokens come from text/tokenizer.h. */
 #ifndef OAI_MODEL_TEXT_ENCODER_H
 #define OAI_MODEL_TEXT_ENCODER_H
 
-#include "model/bert.h"
-#include "oassl/context.h"
+#include <stdbool.h>
 
-enum { OAI_POOLING_CLS = 0, OAI_POOLING_MEAN = 1 };
+#include "oassl/context.h"
+#include "oassl/encoder.h"
+#include "text/tokenizer.h"
+
+/* The folder's own way is that of its 1_Pooling/config.json; without one [CLS], or CLIP's end token. */
+enum {
+    OAI_POOLING_FOLDER = OASSL_POOLING_FOLDER,
+    OAI_POOLING_MEAN = OASSL_POOLING_MEAN,
+    OAI_POOLING_CLS = OASSL_POOLING_CLS
+};
 
 typedef struct oai_text_encoder oai_text_encoder;
 
 oassl_status oai_text_encoder_open(oassl_context *context, const char *folder, oai_text_encoder **out_encoder);
 void oai_text_encoder_close(oai_text_encoder *encoder);               /* NULL legal */
 int64_t oai_text_encoder_dim(const oai_text_encoder *encoder);        /* d */
-int64_t oai_text_encoder_max_tokens(const oai_text_encoder *encoder); /* longest sequence */
+int64_t oai_text_encoder_max_tokens(const oai_text_encoder *encoder); /* longest sequence a text is cut to */
 int64_t oai_text_encoder_vocab_size(const oai_text_encoder *encoder);
 const char *oai_text_encoder_folder(const oai_text_encoder *encoder);
-/* Hash of configuration and weights, 16 hex digits: what caption files record to tell which encoder made them. */
-const char *oai_text_encoder_hash(const oai_text_encoder *encoder);
+bool oai_text_encoder_is_clip(const oai_text_encoder *encoder);
+/* The folder's tokenizer; FORMAT if it has more tokens than the weights have rows. */
+oassl_status oai_text_encoder_tokenizer(const oai_text_encoder *encoder, oai_tokenizer *out_tokenizer);
+/* SHA-256 of the whole weights file: what caption files record to tell which encoder made them.  Reads the file. */
+oassl_status oai_text_encoder_hash(const oai_text_encoder *encoder, char out_hash[OAI_SHA256_TEXT]);
+/* "cls", "mean" or "end": what `pooling` means here.  UNSUPPORTED for the mean of CLIP. */
+oassl_status oai_text_encoder_pooling(const oai_text_encoder *encoder, int32_t pooling, const char **out_name);
 
 /* ids [n, max_length] i32 with [CLS] first, lengths [n] with 1 <= lengths[i] <= max_length; what lies behind a length
- * is ignored.  out [n, d] is the last layer at position 0 (OAI_POOLING_CLS) or its mean over the tokens.
+ * is ignored.  out [n, d] is the last layer at position 0 (OAI_POOLING_CLS) or its mean over the tokens; with CLIP the
+ * projected vector at the end token, the first largest id.
  * INVALID_ARGUMENT names the sequence: bad length, id outside the vocabulary, longer than max_tokens. */
 oassl_status oai_text_encoder_encode(oai_text_encoder *encoder, const int32_t *ids, const int32_t *lengths, int64_t n,
                                      int64_t max_length, int32_t pooling, float *out);

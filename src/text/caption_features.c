@@ -24,6 +24,7 @@ static oassl_status new_features(const oai_host *host, oai_caption_features **ou
     *out_features = features;
     if (!features) return oai_no_memory(sizeof *features, "caption features");
     features->host = host;
+    features->tokenizer_hash = features->pooling = "";
     oai_arena_init(&features->arena, host);
     oai_strmap_init(&features->by_id, host);
     return OASSL_STATUS_OK;
@@ -88,6 +89,12 @@ oassl_status oai_caption_features_create(const oai_host *host, const char *const
     }
     *out_features = features;
     return OASSL_STATUS_OK;
+}
+
+oassl_status oai_caption_features_describe(oai_caption_features *features, const char *tokenizer_hash,
+                                           const char *pooling) {
+    if (tokenizer_hash) OAI_TRY(copy_text(features, tokenizer_hash, &features->tokenizer_hash));
+    return pooling ? copy_text(features, pooling, &features->pooling) : OASSL_STATUS_OK;
 }
 
 /* ---- the file ----------------------------------------------------------------------------------------------- */
@@ -162,9 +169,11 @@ static oassl_status take_text(oai_caption_features *features, const oai_npy *arr
     return status;
 }
 
-enum { IDS, OFFSETS, FOREGROUND, BACKGROUND, ENCODER, ENCODER_HASH, N_MEMBERS };
+enum { IDS, OFFSETS, FOREGROUND, BACKGROUND, ENCODER, ENCODER_HASH, TOKENIZER_HASH, POOLING, N_MEMBERS };
 static const char *const member_names[N_MEMBERS] = {"ids",        "offsets", "foreground",
-                                                    "background", "encoder", "encoder_hash"};
+                                                    "background", "encoder", "encoder_hash",
+                                                    "tokenizer_hash", "pooling"};
+#define FIRST_OPTIONAL TOKENIZER_HASH
 
 static oassl_status take_member(oai_caption_features *features, int which, oai_npy *array) {
     int64_t n = features->n_samples;
@@ -174,13 +183,16 @@ static oassl_status take_member(oai_caption_features *features, int which, oai_n
     case FOREGROUND: return take_rows(features, array, features->offsets[n], &features->foreground);
     case BACKGROUND: return take_rows(features, array, n, &features->background);
     case ENCODER: return take_text(features, array, &features->encoder);
-    default: return take_text(features, array, &features->encoder_hash);
+    case ENCODER_HASH: return take_text(features, array, &features->encoder_hash);
+    case TOKENIZER_HASH: return take_text(features, array, &features->tokenizer_hash);
+    default: return take_text(features, array, &features->pooling);
     }
 }
 
 static oassl_status load_members(oai_caption_features *features, const oai_npz *file) {
     for (int i = 0; i < N_MEMBERS; i++) {
         oai_npy array;
+        if (i >= FIRST_OPTIONAL && !oai_npz_has(file, member_names[i])) continue;
         OAI_TRY(oai_npz_read(file, member_names[i], &array));
         oassl_status status = take_member(features, i, &array);
         oai_npy_free(&array);
@@ -227,7 +239,9 @@ static oassl_status add_members(const oai_caption_features *features, oai_npz_wr
     OAI_TRY(oai_npz_add(writer, member_names[FOREGROUND], &foreground));
     OAI_TRY(oai_npz_add(writer, member_names[BACKGROUND], &background));
     OAI_TRY(add_texts(writer, host, member_names[ENCODER], &features->encoder, 1, true));
-    return add_texts(writer, host, member_names[ENCODER_HASH], &features->encoder_hash, 1, true);
+    OAI_TRY(add_texts(writer, host, member_names[ENCODER_HASH], &features->encoder_hash, 1, true));
+    OAI_TRY(add_texts(writer, host, member_names[TOKENIZER_HASH], &features->tokenizer_hash, 1, true));
+    return add_texts(writer, host, member_names[POOLING], &features->pooling, 1, true);
 }
 
 oassl_status oai_caption_features_save(const oai_caption_features *features, const char *path) {

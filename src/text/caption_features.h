@@ -1,7 +1,7 @@
 /* Reference features of captions: for each sample K foreground vectors (one a source) and one background vector.
  *
  * File (.npz, readable by NumPy): ids [N] text, offsets [N+1] i64, foreground [sum K, d] f32, background [N, d] f32,
- * encoder and encoder_hash (one text each).  Rows offsets[i] .. offsets[i+1]-1 of foreground belong to sample i.  A
+ * encoder and encoder_hash (one text each), and, absent in files of other makers, tokenizer_hash and pooling.  Rows offsets[i] .. offsets[i+1]-1 of foreground belong to sample i.  A
  * background of zeros means the sample has none.  Immutable once filled, any thread. */
 #ifndef OAI_TEXT_CAPTION_FEATURES_H
 #define OAI_TEXT_CAPTION_FEATURES_H
@@ -21,7 +21,8 @@ typedef struct oai_caption_features {
     int64_t *offsets;  /* [N+1] */
     float *foreground; /* [sum K, width] */
     float *background; /* [N, width] */
-    const char *encoder, *encoder_hash;
+    const char *encoder, *encoder_hash;     /* name; SHA-256 of the weights file */
+    const char *tokenizer_hash, *pooling;   /* SHA-256 of the vocabulary files; "cls", "mean", "end"; "" not known */
     oai_strmap by_id;
     oai_arena arena; /* owns the texts */
 } oai_caption_features;
@@ -30,6 +31,9 @@ typedef struct oai_caption_features {
 oassl_status oai_caption_features_create(const oai_host *host, const char *const *ids, const uint32_t *n_foreground,
                                          int64_t n_samples, int64_t width, const char *encoder,
                                          const char *encoder_hash, oai_caption_features **out_features);
+/* Records how they were made (NULL: not known).  Texts are copied. */
+oassl_status oai_caption_features_describe(oai_caption_features *features, const char *tokenizer_hash,
+                                           const char *pooling);
 void oai_caption_features_destroy(oai_caption_features *features); /* NULL legal */
 
 /* Every member's type, shape and contents are checked; errors name file and member. */

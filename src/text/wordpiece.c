@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/strmap.h"
+#include "text/unicode.h"
 
 #define MAX_WORD_CHARACTERS 100
 #define MAX_VOCABULARY_BYTES ((size_t)256 << 20)
@@ -137,18 +138,7 @@ const char *oai_wordpiece_token(const oai_wordpiece *tokenizer, int32_t id) {
 /* ---- characters --------------------------------------------------------------------------------------------- */
 
 static bool is_white(int32_t c) {
-    if (c == ' ' || c == '\t' || c == '\n' || c == '\r') return true;
-    utf8proc_category_t category = utf8proc_category(c);
-    return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
-}
-
-/* Unassigned characters (Cn) stay, as in Hugging Face's implementation. */
-static bool is_dropped(int32_t c) {
-    if (c == 0 || c == 0xFFFD) return true;
-    if (c == '\t' || c == '\n' || c == '\r') return false;
-    utf8proc_category_t category = utf8proc_category(c);
-    return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF || category == UTF8PROC_CATEGORY_CO ||
-           category == UTF8PROC_CATEGORY_CS;
+    return oai_is_space(c); /* vertical tab, form feed and next line are dropped before */
 }
 
 static bool is_ideograph(int32_t c) {
@@ -158,34 +148,6 @@ static bool is_ideograph(int32_t c) {
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         if (c >= ranges[i][0] && c <= ranges[i][1]) return true;
     return false;
-}
-
-static bool is_punctuation(int32_t c) {
-    if ((c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126)) return true;
-    utf8proc_category_t category = utf8proc_category(c);
-    return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
-}
-
-/* Canonical decomposition of one character; returns how many (at most 4) went to `out`. */
-static size_t decompose(int32_t c, int32_t *out) {
-    int boundary = 0;
-    utf8proc_ssize_t n = utf8proc_decompose_char(c, out, 4, UTF8PROC_DECOMPOSE | UTF8PROC_STABLE, &boundary);
-    if (n >= 1 && n <= 4) return (size_t)n;
-    out[0] = c;
-    return 1;
-}
-
-/* Stable sort of each run of combining characters by class: the second half of NFD. */
-static void reorder(int32_t *text, size_t n) {
-    for (size_t i = 1; i < n; i++) {
-        int class = utf8proc_get_property(text[i])->combining_class;
-        for (size_t j = i; class != 0 && j > 0; j--) {
-            if (utf8proc_get_property(text[j - 1])->combining_class <= class) break;
-            int32_t swapped = text[j];
-            text[j] = text[j - 1];
-            text[j - 1] = swapped;
-        }
-    }
 }
 
 /* ---- encoding ----------------------------------------------------------------------------------------------- */
@@ -234,7 +196,7 @@ static void encode_word(encoding *e, const int32_t *word, size_t n) {
 static void encode_words(encoding *e, const int32_t *text, size_t n) {
     size_t start = 0;
     for (size_t i = 0; i <= n; i++) {
-        bool punctuation = i < n && is_punctuation(text[i]);
+        bool punctuation = i < n && oai_bert_punctuation(text[i]);
         if (i < n && !punctuation && !is_white(text[i])) continue;
         if (i > start) encode_word(e, text + start, i - start);
         if (punctuation) encode_word(e, text + i, 1);
@@ -252,7 +214,7 @@ static oassl_status normalise(const oai_wordpiece *tokenizer, const char *text, 
             utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(bytes - at), &c);
         if (step <= 0) return oai_fail(OASSL_STATUS_FORMAT, "text is not valid UTF-8 at byte %zu", position + at);
         at += (size_t)step;
-        if (is_dropped(c)) continue;
+        if (oai_bert_dropped(c)) continue;
         bool ideograph = is_ideograph(c);
         if (ideograph) out[n++] = ' ';
         if (is_white(c))
@@ -260,14 +222,14 @@ static oassl_status normalise(const oai_wordpiece *tokenizer, const char *text, 
         else if (tokenizer->cased)
             out[n++] = c;
         else
-            n += decompose(c, out + n);
+            n += oai_decompose(c, out + n);
         if (ideograph) out[n++] = ' ';
     }
     if (!tokenizer->cased) {
-        reorder(out, n);
+        oai_reorder(out, n);
         size_t kept = 0;
         for (size_t i = 0; i < n; i++)
-            if (utf8proc_category(out[i]) != UTF8PROC_CATEGORY_MN) out[kept++] = utf8proc_tolower(out[i]);
+            if (!oai_bert_mark(out[i])) kept += oai_to_lower(out[i], true, out + kept); /* no dotted I is left */
         n = kept;
     }
     *out_n = n;

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "data/net_parity.h"
+#include "model/bert.h"
 #include "model/text_encoder.h"
 #include "oassl/encoder.h"
 

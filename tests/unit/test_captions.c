@@ -376,8 +376,10 @@ static void test_encode(void **state) {
     static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\nan\nimage\nof\na\nb\nc";
     oai_wordpiece *tokenizer;
     assert_ok(oai_wordpiece_create(host, vocab, strlen(vocab), "vocab", false, &tokenizer));
+    const oai_tokenizer words = {.words = tokenizer};
+    oai_encode_journal *journal;
     fake_encoder fake = {0};
-    oai_text_encoding encoding = {.tokenizer = tokenizer,
+    oai_text_encoding encoding = {.tokenizer = &words,
                                   .max_length = 7,
                                   .width = 2,
                                   .batch = 2,
@@ -393,7 +395,7 @@ static void test_encode(void **state) {
     const oai_caption_options empty = {.allow_empty_background = true};
     oai_caption_set *set = load(text, &empty);
     oai_caption_features *f;
-    assert_ok(oai_caption_encode(host, set, &encoding, &f));
+    assert_ok(oai_caption_encode(host, set, &encoding, &f, &journal));
     assert_int_equal(fake.n_sentences, 3); /* each distinct one once */
     assert_int_equal(fake.n_calls, 2);
     assert_int_equal(set->n_warnings, 1);
@@ -418,15 +420,15 @@ static void test_encode(void **state) {
     unlink(TMP("e.npz"));
 
     fake = (fake_encoder){.bad = NAN};
-    assert_fails(oai_caption_encode(host, set, &encoding, &f), OASSL_STATUS_NON_FINITE, "\"an image of");
+    assert_fails(oai_caption_encode(host, set, &encoding, &f, &journal), OASSL_STATUS_NON_FINITE, "\"an image of");
     assert_null(f);
     fake = (fake_encoder){0};
     oai_host cancelling = oai_default_host;
     cancelling.progress = cancel_at_end;
-    assert_fails(oai_caption_encode(&cancelling, set, &encoding, &f), OASSL_STATUS_CANCELLED, "3 of 3");
+    assert_fails(oai_caption_encode(&cancelling, set, &encoding, &f, &journal), OASSL_STATUS_CANCELLED, "3 of 3");
     oai_caption_set_destroy(set);
     set = load(text, NULL); /* sample 2 lacks a background */
-    assert_fails(oai_caption_encode(host, set, &encoding, &f), OASSL_STATUS_FORMAT, "id '2'");
+    assert_fails(oai_caption_encode(host, set, &encoding, &f, &journal), OASSL_STATUS_FORMAT, "id '2'");
     oai_caption_set_destroy(set);
     oai_wordpiece_destroy(tokenizer);
 }
