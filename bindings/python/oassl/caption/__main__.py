@@ -87,9 +87,9 @@ def complain(text):
     print(f"oassl.caption: {text}".encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
 
 
-def is_done(picture, record):
+def is_done(picture, made):
     """A caption of other labels than the manifest's is made anew; the later line counts."""
-    return record is not None and record.get("labels", list(picture.labels)) == list(picture.labels)
+    return made is not None and made.labels in (None, picture.labels)
 
 
 def dry_run(pictures, prompt, done):
@@ -102,9 +102,8 @@ def dry_run(pictures, prompt, done):
 
 
 def warn_of_mixture(output, args, prompt):
-    others = {what: sum(record.get(what, mine) != mine for record in output.done.values())
-              for what, mine in (("prompt_hash", prompt.hash), ("model", args.model), ("revision", args.revision)) if mine}
-    for what, n in others.items():
+    for what, mine in (("prompt_hash", prompt.hash), ("model", args.model), ("revision", args.revision)):
+        n = sum(getattr(made, what) not in (None, mine) for made in output.done.values())
         if n:
             complain(f"warning: {n} captions in {args.out} are of another {what}; they are kept")
 

@@ -3,6 +3,8 @@
 import fcntl
 import json
 import os
+import sys
+from typing import NamedTuple
 
 
 BEGINNING = b'{"id": "'  # of every line this program writes
@@ -12,12 +14,28 @@ class OutputError(Exception):
     pass
 
 
+class Made(NamedTuple):
+    """What is kept in memory of a caption in the file; None where it says nothing."""
+
+    labels: tuple
+    prompt_hash: str
+    model: str
+    revision: str
+
+
+def _shared(value):
+    """Equal texts of many lines once in memory."""
+    if isinstance(value, str):
+        return sys.intern(value)
+    return tuple(map(_shared, value)) if isinstance(value, list) else None
+
+
 def encode_line(record):
     return (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8")
 
 
 class Output:
-    """Opens or resumes `path`.  `done` maps the ids in it to their records; `repaired` says what was cut off."""
+    """Opens or resumes `path`.  `done` maps the ids in it to what Made keeps of them; `repaired` says what was cut off."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -66,7 +84,7 @@ class Output:
 
 
 def scan(path):
-    """(records by id, bytes of whole lines, bytes of a last line that a kill tore) of a caption file."""
+    """(Made by id, bytes of whole lines, bytes of a last line that a kill tore) of a caption file."""
     done, size = {}, 0
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
@@ -79,7 +97,7 @@ def scan(path):
                 return done, size, len(line)
             size += len(line)
             if record:
-                done[record["id"]] = record
+                done[record["id"]] = Made(*(_shared(record.get(key)) for key in Made._fields))
     return done, size, 0
 
 
