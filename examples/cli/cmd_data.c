@@ -20,6 +20,7 @@ static void on_defect(void *user, int32_t severity, const char *file, uint64_t r
                                                  (json_int_t)record, "id", id, "text", text));
         return;
     }
+    cli_progress_end();
     if (++d->shown[severity] <= d->limit)
         fprintf(stderr, "%s:%llu: %s%s%s: %s\n", file, (unsigned long long)record, name, id[0] ? ": " : "", id, text);
     else if (d->shown[severity] == d->limit + 1)
@@ -126,6 +127,7 @@ static int import(int argc, char **argv) {
     o.report = on_defect, o.report_user = &d;
     oassl_import_counts counts = OASSL_IMPORT_COUNTS_INIT;
     oassl_status status = oassl_data_import(context, &o, out, &counts);
+    cli_progress_end();
     code = status == OASSL_STATUS_OK ? 0 : cli_failed(status);
     if (common.json) {
         json_t *result = import_json(&counts, out, d.list);
@@ -169,6 +171,7 @@ static int check(int argc, char **argv) {
     o.skip_media = skip, o.report = on_defect, o.report_user = &d;
     oassl_check_counts c = OASSL_CHECK_COUNTS_INIT;
     oassl_status status = oassl_data_check(context, data, &o, &c);
+    cli_progress_end();
     if (status != OASSL_STATUS_OK) {
         json_decref(d.list);
         code = cli_failed(status);

@@ -169,6 +169,8 @@ static oassl_status check_manifest(checker *c) {
         json_t *object = NULL;
         status = oai_jsonl_next(lines, &object);
         if (status == OASSL_STATUS_OK && !object) break;
+        if (status == OASSL_STATUS_OK && c->counts.n_records % 256 == 0)
+            status = oai_progress(c->host, "check", c->counts.n_records, 0);
         c->counts.n_records++;
         if (status == OASSL_STATUS_FORMAT) {
             wrong(c, oai_jsonl_line(lines), NULL, &c->counts.n_malformed);

@@ -122,6 +122,7 @@ oassl_status oai_import_media(oai_import *m) {
     for (uint64_t i = 0; i < m->n; i++) {
         oai_import_item *item = &m->items[i];
         bool found = true;
+        if (m->images.given && i % 256 == 0) OAI_TRY(oai_progress(m->host, "import", i, m->n));
         oassl_status status = find_media(m, item, &found);
         bool broken = status == OASSL_STATUS_FORMAT; /* a picture or mask that is none */
         OAI_TRY(oai_note_failure(&m->notes, status, item->file, item->record, item->id));
