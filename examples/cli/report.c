@@ -119,12 +119,11 @@ static const char *size_of(const oassl_metric_sample *sample, const oassl_metric
         area *= (double)SIDE * SIDE / (double)n;
     } else {
         memset(covered, 0, sizeof covered);
-        for (uint32_t b = 0; truth->boxes && b < truth->n_boxes; b++) {
+        double box[4];
+        for (uint32_t b = 0; b < truth->n_boxes; b++) {
+            if (!truth_box(sample, truth, b, box)) continue;
             int edge[4];
-            for (int e = 0; e < 4; e++) {
-                double v = (double)truth->boxes[b][e] / (e % 2 ? sample->height : sample->width);
-                edge[e] = v <= 0 ? 0 : v >= 1 ? SIDE : (int)(v * SIDE);
-            }
+            for (int e = 0; e < 4; e++) edge[e] = (int)(box[e] / (e % 2 ? sample->height : sample->width) * SIDE);
             for (int y = edge[1]; y < edge[3]; y++)
                 for (int x = edge[0]; x < edge[2]; x++) covered[y][x] = 1;
         }

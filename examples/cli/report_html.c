@@ -149,6 +149,14 @@ static void column_head(FILE *out, const column *c, int n_entries, int lists) {
     fputs("</th>", out);
 }
 
+/* Beside the scores, in the result, or with the canonical protocol's figures; the latter two are the model's own. */
+static int has_interval(const column *c, const char *key, double *low, double *high) {
+    const json_t *canonical = json_object_get(json_object_get(c->result, "protocols"), "canonical");
+    if (find_interval(c->scores, key, low, high)) return 1;
+    if (c->note) return 0;
+    return find_interval(c->result, key, low, high) || find_interval(json_object_get(canonical, "figures"), key, low, high);
+}
+
 static void score_cell(FILE *out, const column *c, const char *key, double best) {
     if (!has_score(c, key)) {
         fputs("<td>\342\200\223</td>", out);
@@ -157,8 +165,7 @@ static void score_cell(FILE *out, const column *c, const char *key, double best)
     double v = score_of(c, key), low, high;
     const char *class = c->baseline ? " class=\"base\"" : !c->note && v > best - 0.0005 ? " class=\"best\"" : "";
     fprintf(out, fabs(v) <= 1 ? "<td%s>%.3f" : "<td%s>%.4g", class, v);
-    if (find_interval(c->scores, key, &low, &high) ||
-        (!c->note && find_interval(c->result, key, &low, &high)))
+    if (has_interval(c, key, &low, &high))
         fprintf(out, "<small>%.3f\342\200\223%.3f</small>", low, high);
     fputs("</td>", out);
 }
@@ -204,7 +211,7 @@ static void score_table(FILE *out, const json_t *entries, const column *columns,
         const char *key;
         json_t *value;
         json_object_foreach((json_t *)columns[i].scores, key, value) {
-            intervals |= find_interval(columns[i].scores, key, &low, &high) || find_interval(columns[i].result, key, &low, &high);
+            intervals |= has_interval(&columns[i], key, &low, &high);
             if (score_name(key) || !json_is_number(value) || json_object_get(done, key)) continue;
             json_object_set_new(done, key, json_true());
             score_row(out, columns, n, key, lists == 1);
@@ -480,7 +487,7 @@ static void page(FILE *out, const char *title, const json_t *entries, const json
     opening(out, title, entries);
     if (json_array_size(entries) == 1) tiles(out, columns, n);
     score_table(out, entries, columns, n);
-    for (size_t i = 0; i < json_array_size(entries); i++) section(out, entries, i, "protocols");
+    html_protocols(out, entries);
     curves(out, entries, columns, n);
     groups(out, columns, n, "classes", "By class", "Sources of each class, best first by average precision (AP).", 1);
     groups(out, columns, n, "sizes", "By size",

@@ -18,6 +18,9 @@ void html_text(FILE *out, const char *text);
 oassl_status sample_card(const oassl_context *context, const char *folder, const oassl_metric_sample *sample, const oassl_image *picture,
                          const oassl_audio *sound, const oassl_metric_pair *pairs, double score, json_t **out_card);
 
+/* Box `b` of a truth in pixels of the whole picture, clipped to it; 0 = nothing is left of it. */
+int truth_box(const oassl_metric_sample *sample, const oassl_metric_truth *truth, uint32_t b, double *out_box);
+
 /* ---- report_svg.c ---- */
 
 typedef struct svg_line {
@@ -41,8 +44,15 @@ const char *score_key(int index); /* in the order of tables; NULL past the last 
 void html_key(FILE *out, const char *key);
 /* The interval of scores[key]: from "interval", "intervals", "bootstrap" or "confidence_intervals" beside or inside the scores. */
 int find_interval(const json_t *holder, const char *key, double *out_low, double *out_high);
+/* "0.512" with its interval, scalars, short arrays; what is deeper as compact JSON.  NULL is a dash. */
+void html_cell(FILE *out, const json_t *value);
 /* Anything at all, as tables and lists. */
 void html_any(FILE *out, const char *heading, const json_t *value, int level);
+
+/* ---- report_protocols.c ---- */
+
+/* Published protocols, a card each: figures of every entry, rules, flaws. */
+void html_protocols(FILE *out, const json_t *entries);
 
 extern const char report_style[];
 

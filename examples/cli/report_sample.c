@@ -71,12 +71,32 @@ typedef struct drawing {
     double scale_x, scale_y;
 } drawing;
 
-static uint32_t box_marks(const drawing *d, const oassl_metric_truth *truth, const uint8_t *rgb, oassl_overlay_mark *marks, uint32_t n) {
-    for (uint32_t b = 0; truth->boxes && !truth->mask && b < truth->n_boxes && n < MAX_MARKS; b++) {
-        const float *box = truth->boxes[b];
-        marks[n++] = (oassl_overlay_mark){OASSL_OVERLAY_MARK_BOX, (float)(box[0] * d->scale_x), (float)(box[1] * d->scale_y),
-                                          (float)(box[2] * d->scale_x), (float)(box[3] * d->scale_y), {rgb[0], rgb[1], rgb[2]}, 0};
+int truth_box(const oassl_metric_sample *sample, const oassl_metric_truth *truth, uint32_t b, double *out_box) {
+    double parts = sample->n_parts > 1 ? sample->n_parts : 1, size[2] = {sample->width, sample->height}, box[4], origin[2] = {0, 0};
+    if (truth->numbers) {
+        size[sample->axis != 0] /= parts;
+        origin[sample->axis != 0] = truth->part * size[sample->axis != 0];
     }
+    for (int e = 0; e < 4; e++) {
+        if (!truth->numbers) {
+            box[e] = truth->boxes ? (double)truth->boxes[b][e] : 0;
+            continue;
+        }
+        double v = truth->numbers[b][e];
+        if (truth->numbers_are == OASSL_BOX_XYWH && e > 1) v += truth->numbers[b][e - 2];
+        double unit = truth->numbers_are == OASSL_BOX_PIXELS ? 1 : truth->numbers_are == OASSL_BOX_OF_256 ? 1 / 256.0 * size[e % 2] : size[e % 2];
+        box[e] = origin[e % 2] + fmin(fmax(v * unit, 0), size[e % 2]);
+    }
+    for (int e = 0; e < 4; e++) out_box[e] = fmin(fmax(box[e], 0), e % 2 ? sample->height : sample->width);
+    return out_box[0] < out_box[2] && out_box[1] < out_box[3];
+}
+
+static uint32_t box_marks(const drawing *d, const oassl_metric_truth *truth, const uint8_t *rgb, oassl_overlay_mark *marks, uint32_t n) {
+    double box[4];
+    for (uint32_t b = 0; !truth->mask && b < truth->n_boxes && n < MAX_MARKS; b++)
+        if (truth_box(d->sample, truth, b, box))
+            marks[n++] = (oassl_overlay_mark){OASSL_OVERLAY_MARK_BOX, (float)(box[0] * d->scale_x), (float)(box[1] * d->scale_y),
+                                              (float)(box[2] * d->scale_x), (float)(box[3] * d->scale_y), {rgb[0], rgb[1], rgb[2]}, 0};
     return n;
 }
 

@@ -55,6 +55,7 @@ const char report_style[] =
     ".broad{grid-template-columns:repeat(auto-fill,minmax(min(100%,440px),1fr))}\n"
     ".card h4{margin:0 0 8px;display:flex;justify-content:space-between;gap:12px;font-weight:600}\n"
     ".card h4 span{color:var(--soft);font-weight:400;white-space:nowrap}\n"
+    ".top{align-items:start}\n"
     ".views{display:grid;grid-template-columns:repeat(auto-fit,minmax(118px,1fr));gap:8px}\n"
     ".broad .views{grid-template-columns:repeat(auto-fit,minmax(92px,1fr))}\n"
     ".views figure{margin:0;min-width:0}\n"
@@ -80,5 +81,5 @@ const char report_style[] =
     ".scroll{overflow:visible}tbody th,thead th:first-child{position:static}h2,h3,thead{break-after:avoid}h2{margin-top:20px}"
     "tr,.card,.tiles li,.curves svg{break-inside:avoid}.cards{grid-template-columns:1fr 1fr}"
     ".curves{grid-template-columns:1fr 1fr}.note{break-after:avoid}.card .note{break-after:auto}"
-    ".card{padding:8px}.sound img{height:52px}.tiles{grid-template-columns:repeat(auto-fit,minmax(105px,1fr))}.tiles b{font-size:1.4rem}"
+    ".card{padding:8px}.sound img{height:52px}.tiles{grid-template-columns:repeat(auto-fit,minmax(105px,1fr))}.tiles b{font-size:1.4rem}.tiles span{font-size:8pt}"
     "table{font-size:8.5pt;min-width:0}th,td{padding-right:8px}}\n";

@@ -169,8 +169,7 @@ static int all_scalars(const json_t *array) {
     return 1;
 }
 
-/* A cell: scalars, {"value", "low", "high"}, short arrays; what is deeper as compact JSON. */
-static void cell(FILE *out, const json_t *value) {
+void html_cell(FILE *out, const json_t *value) {
     double low, high;
     if (!value) fputs("\342\200\223", out);
     else if (is_scalar(value)) scalar(out, value);
@@ -205,7 +204,7 @@ static void matrix(FILE *out, const json_t *object) {
         const char *column;
         json_object_foreach((json_t *)object, column, member) {
             fputs(json_is_string(json_object_get(member, key)) ? "<td class=\"text\">" : "<td>", out);
-            cell(out, json_object_get(member, key));
+            html_cell(out, json_object_get(member, key));
             fputs("</td>", out);
         }
         fputs("</tr>\n", out);
@@ -234,7 +233,7 @@ static void records(FILE *out, const json_t *array) {
         json_object_foreach(columns, key, value) {
             value = json_object_get(json_array_get(array, i), key);
             fputs(json_is_string(value) ? "<td class=\"text\">" : "<td>", out);
-            cell(out, value);
+            html_cell(out, value);
             fputs("</td>", out);
         }
         fputs("</tr>\n", out);
@@ -272,7 +271,7 @@ static void members(FILE *out, const json_t *object, int level) {
         fputs("<dt>", out);
         html_key(out, key);
         fputs("</dt><dd>", out);
-        cell(out, value);
+        html_cell(out, value);
         fputs("</dd>\n", out);
     }
     if (open) fputs("</dl>\n", out);
@@ -290,7 +289,7 @@ void html_any(FILE *out, const char *heading, const json_t *value, int level) {
     else if (level <= MAX_LEVEL && json_is_object(value)) members(out, value, level);
     else {
         fputs("<p class=\"note\">", out);
-        cell(out, value);
+        html_cell(out, value);
         fputs("</p>\n", out);
     }
 }
