@@ -112,8 +112,7 @@ static oassl_status collect(const oai_evaluation_input *input, uint64_t most, bo
     options.on_sample = keep_similarity;
     options.user = out;
     oassl_evaluation unused = OASSL_EVALUATION_INIT;
-    oassl_status status = oai_evaluate(input, &options, &unused);
-    return status == OASSL_STATUS_NOT_FOUND ? OASSL_STATUS_OK : status; /* no validation split, or one class only */
+    return oai_evaluate(input, &options, &unused);
 }
 
 static oassl_status keep_calibration(oai_store *store, const oai_pairs *pairs) {
@@ -128,7 +127,7 @@ static oassl_status keep_calibration(oai_store *store, const oai_pairs *pairs) {
 }
 
 oassl_status oai_calibrate(const oai_validation *v, oai_store *store) {
-    if (v->options->task != OASSL_TASK_LOCALIZE) return OASSL_STATUS_OK;
+    if (v->options->task != OASSL_TASK_LOCALIZE || !v->scorable) return OASSL_STATUS_OK;
     const oai_host *host = oai_context_host(v->context);
     uint64_t most = v->options->max_val;
     oai_similarities matched = {.host = host}, mismatched = {.host = host};

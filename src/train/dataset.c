@@ -5,6 +5,7 @@
 
 #include "base/strmap.h"
 #include "data/manifest.h"
+#include "localize/scene.h"
 #include "loss/loss.h"
 #include "text/caption_features.h"
 #include "train/media.h"
@@ -270,6 +271,15 @@ void oai_dataset_close(oai_dataset *d) {
 }
 
 uint64_t oai_dataset_count(const oai_dataset *d) { return d->n; }
+
+bool oai_dataset_can_score(const oai_dataset *d, const char *split) {
+    for (uint64_t i = 0; i < oai_manifest_count(d->manifest); i++) {
+        const oassl_record *record = oai_manifest_at(d->manifest, i);
+        if (strcmp(record->split, split) == 0 && oai_scene_usable(d->manifest, record)) return true;
+    }
+    return false;
+}
+
 uint32_t oai_dataset_n_classes(const oai_dataset *d) { return d->n_classes; }
 const char *oai_dataset_class(const oai_dataset *d, uint32_t index) { return d->classes[index]; }
 

@@ -8,13 +8,15 @@
 
 typedef struct oai_dataset oai_dataset;
 
-/* Checks every record of the split: caption present, K matching, media readable by name.  `classes` (classify) is the
- * label list shared by the splits, NULL for the first, which then owns it. */
+/* Checks every record of the split: caption, K, shape of mixtures; that the media are there.  Classes are those of the
+ * whole manifest. */
 oassl_status oai_dataset_open(const oai_host *host, const oassl_trainer_options *options, const char *manifest_path,
                               const char *captions_path, const char *split, oai_dataset **out_dataset);
 void oai_dataset_close(oai_dataset *dataset); /* NULL legal */
 
 uint64_t oai_dataset_count(const oai_dataset *dataset);
+/* True when the manifest has records of this split that localisation can be scored on. */
+bool oai_dataset_can_score(const oai_dataset *dataset, const char *split);
 /* Extents of a training batch of `n` samples. */
 oai_batch_shape oai_dataset_shape(const oai_dataset *dataset, int64_t n);
 uint32_t oai_dataset_n_classes(const oai_dataset *dataset);

@@ -334,7 +334,8 @@ static oassl_status save_best(oassl_trainer *t) {
 }
 
 static oai_validation validation_of(const oassl_trainer *t, const oai_store *store) {
-    return (oai_validation){t->context, &t->options, &t->config, store, t->manifest_path, t->val};
+    return (oai_validation){.context = t->context, .options = &t->options, .config = &t->config, .store = store,
+                            .manifest_path = t->manifest_path, .scorable = oai_dataset_can_score(t->train, "val"), .classes = t->val};
 }
 
 /* Without a validation split the newest weights count as the best. */

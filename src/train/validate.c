@@ -107,13 +107,13 @@ static oassl_status pointing(const oai_validation *v, oai_features *features, do
     options.max_samples = v->options->max_val;
     oassl_evaluation result = OASSL_EVALUATION_INIT;
     oassl_status status = oai_evaluate(&input, &options, &result);
-    if (status == OASSL_STATUS_NOT_FOUND) return OASSL_STATUS_OK; /* no validation split */
-    *out_score = result.metric.model.pointing;
+    if (status == OASSL_STATUS_OK) *out_score = result.metric.model.pointing;
     return status;
 }
 
 oassl_status oai_validate(const oai_validation *v, double *out_score) {
     *out_score = -1;
+    if (v->options->task == OASSL_TASK_LOCALIZE && !v->scorable) return OASSL_STATUS_OK;
     oai_features *features;
     OAI_TRY(oai_features_create(v->context, v->config, v->store, &features));
     oassl_status status;

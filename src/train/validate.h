@@ -10,6 +10,7 @@ typedef struct oai_validation {
     const oai_net_config *config;
     const oai_store *store;
     const char *manifest_path;
+    bool scorable;        /* localize: there are records to validate on */
     oai_dataset *classes; /* classify and align: the validation split, else NULL */
 } oai_validation;
 

@@ -12,7 +12,7 @@ static int write_sets(void **state) {
     oassl_context *context = tiny_context("reference", NULL);
     tiny_write(context, SOLOS, OASSL_SYNTH_SOLO, 12, 64, 0, 32);
     tiny_write(context, DUETS, OASSL_SYNTH_DUET, 40, 64, 0.5, 32);
-    tiny_write(context, OBJECTS, OASSL_SYNTH_OBJECTS, 24, 32, 0, 0);
+    tiny_write(context, OBJECTS, OASSL_SYNTH_OBJECTS, 24, 32, 0, 32);
     oassl_context_destroy(context);
     return 0;
 }
@@ -27,6 +27,31 @@ static oassl_trainer_state state_of(const oassl_trainer *trainer) {
     oassl_trainer_state state = {.struct_size = sizeof state};
     MUST(oassl_trainer_get_state(trainer, &state));
     return state;
+}
+
+/* Which of a model's tensors with this prefix and suffix differ between two files: 0 none, 1 all, -1 some. */
+static int changed(oassl_context *context, const char *before, const char *after, const char *prefix, int statistics) {
+    oassl_model *models[2];
+    MUST(oassl_model_load(context, before, NULL, &models[0]));
+    MUST(oassl_model_load(context, after, NULL, &models[1]));
+    oassl_model_info info = {.struct_size = sizeof info};
+    MUST(oassl_model_get_info(models[0], &info));
+    int n = 0, differ = 0;
+    for (uint32_t i = 0; i < info.n_tensors; i++) {
+        const char *name;
+        oassl_tensor a, b;
+        MUST(oassl_model_tensor(models[0], i, &name, &a));
+        MUST(oassl_model_tensor(models[1], i, NULL, &b));
+        if (strncmp(name, prefix, strlen(prefix)) != 0 || (strstr(name, "running_") != NULL) != statistics) continue;
+        size_t count = 1;
+        for (int32_t k = 0; k < a.rank; k++) count *= (size_t)a.shape[k];
+        n++;
+        differ += memcmp(a.data, b.data, count * sizeof(float)) != 0;
+    }
+    oassl_model_destroy(models[0]);
+    oassl_model_destroy(models[1]);
+    assert_true(n > 0);
+    return differ == 0 ? 0 : differ == n ? 1 : -1;
 }
 
 /* ---- learning ----------------------------------------------------------------------------------------------- */
@@ -117,6 +142,53 @@ static void test_a_classifier_learns_its_pictures(void **state) {
     double accuracy = training_accuracy(context, TMP("run_classify/best.safetensors"));
     print_message("training accuracy %.3f\n", accuracy);
     assert_true(accuracy >= 0.9);
+    oassl_context_destroy(context);
+}
+
+/* Pictures and captions meet: the loss falls far below that of chance, and a pair starts from what was learned. */
+static void test_a_trunk_learns_its_captions(void **state) {
+    (void)state;
+    oassl_context *context = tiny_context(NULL, NULL);
+    oassl_trainer_options options = classifier_options();
+    options.task = OASSL_TASK_ALIGN;
+    oassl_trainer *trainer;
+    must_name(oassl_trainer_create(context, &options, OBJECTS "/manifest.jsonl", NULL, TMP("run_align"), &trainer),
+              OASSL_STATUS_INVALID_ARGUMENT, "captions", "");
+    MUST(oassl_trainer_create(context, &options, OBJECTS "/manifest.jsonl", OBJECTS "/captions.npz", TMP("run_align"), &trainer));
+    MUST(oassl_trainer_step(trainer));
+    double first = state_of(trainer).loss;
+    MUST(oassl_trainer_run(trainer));
+    double last = state_of(trainer).loss;
+    oassl_trainer_destroy(trainer);
+    print_message("loss %.3f -> %.3f\n", first, last);
+    assert_true(last < 0.6 * first);
+    options = tiny_options();
+    options.init = TMP("run_align/best.safetensors");
+    trainer = open_solos(context, &options, TMP("run_aligned"));
+    MUST(oassl_trainer_save_model(trainer, TMP("aligned.safetensors")));
+    oassl_trainer_destroy(trainer);
+    assert_int_equal(changed(context, options.init, TMP("aligned.safetensors"), "imgnet.", 0), 0);
+    assert_int_equal(changed(context, options.init, TMP("aligned.safetensors"), "text_proj.", 0), 0);
+    oassl_context_destroy(context);
+}
+
+static void test_a_picture_missing_at_validation(void **state) {
+    (void)state;
+    oassl_context *context = tiny_context(NULL, NULL);
+    oassl_trainer_options options = tiny_options();
+    options.n_sources = 2;
+    options.n_steps = 1;
+    char *manifest = tiny_read(DUETS "/manifest.jsonl", NULL), *validation = strstr(manifest, "\"val\""), picture[512];
+    assert_non_null(validation);
+    while (strncmp(validation, "images/", 7) != 0) validation--; /* of the first record of the split */
+    snprintf(picture, sizeof picture, DUETS "/%.*s", (int)strcspn(validation, "\""), validation);
+    oassl_trainer *trainer;
+    MUST(oassl_trainer_create(context, &options, DUETS "/manifest.jsonl", DUETS "/captions.npz", TMP("run_gone"), &trainer));
+    MUST(rename(picture, TMP("hidden.png")));
+    must_name(oassl_trainer_run(trainer), OASSL_STATUS_NOT_FOUND, strrchr(picture, '/') + 1, "");
+    MUST(rename(TMP("hidden.png"), picture));
+    oassl_trainer_destroy(trainer);
+    free(manifest);
     oassl_context_destroy(context);
 }
 
@@ -243,31 +315,6 @@ static void test_a_stop_in_the_last_validation(void **state) {
 }
 
 /* ---- what is frozen stays ----------------------------------------------------------------------------------- */
-
-/* Which of a model's tensors with this prefix and suffix differ between two files: 0 none, 1 all, -1 some. */
-static int changed(oassl_context *context, const char *before, const char *after, const char *prefix, int statistics) {
-    oassl_model *models[2];
-    MUST(oassl_model_load(context, before, NULL, &models[0]));
-    MUST(oassl_model_load(context, after, NULL, &models[1]));
-    oassl_model_info info = {.struct_size = sizeof info};
-    MUST(oassl_model_get_info(models[0], &info));
-    int n = 0, differ = 0;
-    for (uint32_t i = 0; i < info.n_tensors; i++) {
-        const char *name;
-        oassl_tensor a, b;
-        MUST(oassl_model_tensor(models[0], i, &name, &a));
-        MUST(oassl_model_tensor(models[1], i, NULL, &b));
-        if (strncmp(name, prefix, strlen(prefix)) != 0 || (strstr(name, "running_") != NULL) != statistics) continue;
-        size_t count = 1;
-        for (int32_t k = 0; k < a.rank; k++) count *= (size_t)a.shape[k];
-        n++;
-        differ += memcmp(a.data, b.data, count * sizeof(float)) != 0;
-    }
-    oassl_model_destroy(models[0]);
-    oassl_model_destroy(models[1]);
-    assert_true(n > 0);
-    return differ == 0 ? 0 : differ == n ? 1 : -1;
-}
 
 typedef struct frozen_case {
     double lr_visual;
@@ -414,6 +461,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_loss_falls),
         cmocka_unit_test(test_a_classifier_learns_its_pictures),
+        cmocka_unit_test(test_a_trunk_learns_its_captions),
+        cmocka_unit_test(test_a_picture_missing_at_validation),
         cmocka_unit_test(test_resumed_is_straight),
         cmocka_unit_test(test_the_seed_matters),
         cmocka_unit_test(test_a_stop_in_the_last_validation),
