@@ -26,7 +26,8 @@ static double pair_at(const oai_pairs *p, uint64_t i) {
 }
 
 static double target_at(const oai_pairs *p, uint64_t i) {
-    return i < p->n_matched ? (double)(p->n_matched + 1) / (double)(p->n_matched + 2) : 1.0 / (double)(p->n_mismatched + 2);
+    return i < p->n_matched ? (double)(p->n_matched + 1) / (double)(p->n_matched + 2)
+                            : 1.0 / (double)(p->n_mismatched + 2);
 }
 
 static void standardize(oai_fit *fit) {
@@ -61,7 +62,8 @@ static bool improve(oai_fit *fit) {
         h00 += weight * z * z, h01 += weight * z, h11 += weight;
     }
     double det = h00 * h11 - h01 * h01;
-    double d0 = (h11 * g0 - h01 * g1) / det, d1 = (h00 * g1 - h01 * g0) / det, before = cost(fit, fit->slope, fit->offset);
+    double d0 = (h11 * g0 - h01 * g1) / det, d1 = (h00 * g1 - h01 * g0) / det,
+           before = cost(fit, fit->slope, fit->offset);
     for (double step = 1; step > 1e-6; step /= 2) {
         double slope = fit->slope - step * d0, offset = fit->offset - step * d1;
         if (cost(fit, slope, offset) > before) continue;
@@ -76,7 +78,8 @@ oai_calibration oai_fit_calibration(const oai_pairs *pairs) {
     oai_fit fit = {.pairs = pairs};
     standardize(&fit);
     for (int i = 0; fit.deviation > 0 && i < MAX_ITERATIONS && improve(&fit);) i++;
-    if (fit.slope > 0) return (oai_calibration){fit.slope / fit.deviation, fit.offset - fit.slope * fit.mean / fit.deviation};
+    if (fit.slope > 0)
+        return (oai_calibration){fit.slope / fit.deviation, fit.offset - fit.slope * fit.mean / fit.deviation};
     return (oai_calibration){0, log((double)(pairs->n_matched + 1) / (double)(pairs->n_mismatched + 1))};
 }
 
@@ -117,10 +120,11 @@ static oassl_status collect(const oai_evaluation_input *input, uint64_t most, bo
 
 static oassl_status keep_calibration(oai_store *store, const oai_pairs *pairs) {
     oai_calibration c = oai_fit_calibration(pairs);
-    json_t *object = json_pack("{s:f, s:f, s:I, s:I}", "scale", c.scale, "offset", c.offset, "matched", (json_int_t)pairs->n_matched,
-                               "mismatched", (json_int_t)pairs->n_mismatched);
+    json_t *object = json_pack("{s:f, s:f, s:I, s:I}", "scale", c.scale, "offset", c.offset, "matched",
+                               (json_int_t)pairs->n_matched, "mismatched", (json_int_t)pairs->n_mismatched);
     char *text = object ? json_dumps(object, 0) : NULL;
-    oassl_status status = text ? oai_store_set_metadata(store, OAI_CALIBRATION_KEY, text) : oai_no_memory(256, "the calibration");
+    oassl_status status =
+        text ? oai_store_set_metadata(store, OAI_CALIBRATION_KEY, text) : oai_no_memory(256, "the calibration");
     free(text);
     json_decref(object);
     return status;

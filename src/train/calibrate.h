@@ -20,8 +20,8 @@ typedef struct oai_calibration {
 /* Both counts above 0.  Similarities that say nothing, or the contrary, give scale 0: the share of matched pairs. */
 oai_calibration oai_fit_calibration(const oai_pairs *pairs);
 
-/* Sets OAI_CALIBRATION_KEY of `store`, whose weights validation->store are.  Without enough validation pairs, and after
- * pre-training, nothing is set. */
+/* Sets OAI_CALIBRATION_KEY of `store`, whose weights validation->store are.  Without enough validation pairs, and
+ * after pre-training, nothing is set. */
 oassl_status oai_calibrate(const oai_validation *validation, oai_store *store);
 
 #endif

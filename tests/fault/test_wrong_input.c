@@ -99,7 +99,8 @@ static void test_wrong_pointers_and_options(void **state) {
     must_name(oassl_localizer_run(NULL, &picture, &sound, &found), OASSL_STATUS_INVALID_ARGUMENT, "localizer", "NULL");
     must_name(oassl_localizer_run(localizer, NULL, &sound, &found), OASSL_STATUS_INVALID_ARGUMENT, "picture", "NULL");
     must_name(oassl_localizer_run(localizer, &picture, NULL, &found), OASSL_STATUS_INVALID_ARGUMENT, "sound", "NULL");
-    must_name(oassl_localizer_run(localizer, &picture, &sound, NULL), OASSL_STATUS_INVALID_ARGUMENT, "out_found", "NULL");
+    must_name(oassl_localizer_run(localizer, &picture, &sound, NULL), OASSL_STATUS_INVALID_ARGUMENT, "out_found",
+              "NULL");
     oassl_localizer *none;
     oassl_localizer_options options = OASSL_LOCALIZER_OPTIONS_INIT;
     options.n_sources = 9;
@@ -166,7 +167,8 @@ static void test_damaged_weights(void **state) {
     must_name(load(WEIGHTS), OASSL_STATUS_FORMAT, "wrong.safetensors", "");
     patched(file, bytes, "\"imgnet.layer1.0.conv1.weight\"", "\"imgnet.layer1.0.conv9.weight\"");
     must_name(load(WEIGHTS), OASSL_STATUS_NOT_FOUND, "wrong.safetensors", "imgnet.layer1.0.conv1.weight");
-    patched(file, bytes, "\"audnet.conv1.weight\":{\"dtype\":\"F32\",\"shape\":[4,1,7,7]", "\"audnet.conv1.weight\":{\"dtype\":\"F32\",\"shape\":[1,4,7,7]");
+    patched(file, bytes, "\"audnet.conv1.weight\":{\"dtype\":\"F32\",\"shape\":[4,1,7,7]",
+            "\"audnet.conv1.weight\":{\"dtype\":\"F32\",\"shape\":[1,4,7,7]");
     must_name(load(WEIGHTS), OASSL_STATUS_SHAPE_MISMATCH, "audnet.conv1.weight", "[4, 1, 7, 7]");
     patched(file, bytes, "\\\"text_dim\\\":32", "\\\"text_dim\\\":64"); /* the weights of another network */
     must_name(load(WEIGHTS), OASSL_STATUS_SHAPE_MISMATCH, "text_proj.weight", "expected");
@@ -207,9 +209,11 @@ static void test_damaged_media_files(void **state) {
 static void test_outputs_that_cannot_be_written(void **state) {
     (void)state;
     tiny_write_file(TMP("a_file"), "x", 1);
-    must_name(oassl_model_save(model, TMP("a_file/model.safetensors")), OASSL_STATUS_IO, "a_file/model.safetensors", "");
+    must_name(oassl_model_save(model, TMP("a_file/model.safetensors")), OASSL_STATUS_IO, "a_file/model.safetensors",
+              "");
     must_name(oassl_image_save_png(context, TMP("no_folder/x.png"), &picture), OASSL_STATUS_IO, "no_folder/x.png", "");
-    oassl_tensor tensor = {.data = pcm, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = 1, .shape = {10}, .strides = {1}};
+    oassl_tensor tensor = {
+        .data = pcm, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = 1, .shape = {10}, .strides = {1}};
     must_name(oassl_tensor_save_npy(context, TMP("a_file/x.npy"), &tensor), OASSL_STATUS_IO, "a_file/x.npy", "");
     tensor.strides[0] = 2;
     assert_int_not_equal(oassl_tensor_save_npy(context, TMP("strided.npy"), &tensor), OASSL_STATUS_OK);
@@ -219,7 +223,13 @@ static void test_outputs_that_cannot_be_written(void **state) {
 static void test_arrays_in_files(void **state) {
     (void)state;
     int32_t numbers[6] = {1, -2, 3, -4, 5, -6};
-    oassl_tensor tensor = {.data = numbers, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_I32, .rank = 2, .shape = {2, 3}, .strides = {3, 1}}, back;
+    oassl_tensor tensor = {.data = numbers,
+                           .device = OASSL_DEVICE_CPU,
+                           .dtype = OASSL_DTYPE_I32,
+                           .rank = 2,
+                           .shape = {2, 3},
+                           .strides = {3, 1}},
+                 back;
     MUST(oassl_tensor_save_npy(context, TMP("numbers.npy"), &tensor));
     MUST(oassl_tensor_load_npy(context, TMP("numbers.npy"), &back));
     assert_int_equal(back.dtype, OASSL_DTYPE_I32);

@@ -23,7 +23,8 @@
 
 static inline void must_name(oassl_status status, oassl_status expected, const char *first, const char *second) {
     const char *text = oassl_last_error();
-    if (status != expected) fail_msg("expected %s, found %s: %s", oassl_status_name(expected), oassl_status_name(status), text);
+    if (status != expected)
+        fail_msg("expected %s, found %s: %s", oassl_status_name(expected), oassl_status_name(status), text);
     if (!strstr(text, first)) fail_msg("expected '%s' in: %s", first, text);
     if (!strstr(text, second)) fail_msg("expected '%s' in: %s", second, text);
 }
@@ -62,8 +63,8 @@ static inline oassl_context *tiny_context(const char *backend, tiny_host *host) 
 }
 
 /* Clips with captions encoded to <folder>/captions.npz by a small random BERT of `text_width`; 0 = no captions. */
-static inline void tiny_write(oassl_context *context, const char *folder, int32_t kind, uint64_t n_clips, int32_t size, double val,
-                              uint32_t text_width) {
+static inline void tiny_write(oassl_context *context, const char *folder, int32_t kind, uint64_t n_clips, int32_t size,
+                              double val, uint32_t text_width) {
     oassl_synth_options options = OASSL_SYNTH_OPTIONS_INIT;
     options.kind = kind;
     options.n_clips = n_clips;

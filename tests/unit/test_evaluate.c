@@ -15,9 +15,9 @@ static const struct {
     int width, height, frames;
     const char *label;
     float box[4];
-} pairs[N_PAIRS] = {{64, 48, 17000, "dog", {0, 20, 27, 47}},    {48, 80, 18000, "cat", {10.5f, 9, 47, 64}},
-                    {100, 64, 19000, "dog", {31, 30, 64, 64}},  {64, 64, 20000, "bird", {0, 23, 49, 61}},
-                    {33, 57, 21000, "cat", {2, 3, 31, 50}},     {90, 40, 22000, "bird", {60, 5, 90, 40}}};
+} pairs[N_PAIRS] = {{64, 48, 17000, "dog", {0, 20, 27, 47}},   {48, 80, 18000, "cat", {10.5f, 9, 47, 64}},
+                    {100, 64, 19000, "dog", {31, 30, 64, 64}}, {64, 64, 20000, "bird", {0, 23, 49, 61}},
+                    {33, 57, 21000, "cat", {2, 3, 31, 50}},    {90, 40, 22000, "bird", {60, 5, 90, 40}}};
 
 static oassl_context *context;
 static oassl_model *model;
@@ -41,7 +41,8 @@ static void write_media(int i) {
 
 static int pair_line(char *out, int i, const char *split) {
     return sprintf(out,
-                   "{\"id\": \"pair_%d\", \"image\": \"%d.png\", \"audio\": \"%d.wav\", \"split\": \"%s\", \"sources\": [{\"label\": \"%s\", "
+                   "{\"id\": \"pair_%d\", \"image\": \"%d.png\", \"audio\": \"%d.wav\", \"split\": \"%s\", "
+                   "\"sources\": [{\"label\": \"%s\", "
                    "\"box\": [%g, %g, %g, %g]}], \"kind\": \"lookalike\"}\n",
                    i, i, i, split, pairs[i].label, pairs[i].box[0], pairs[i].box[1], pairs[i].box[2], pairs[i].box[3]);
 }
@@ -102,10 +103,12 @@ static oassl_status look(void *user, const oassl_evaluated_sample *sample) {
     s->n_maps[i] = sample->found->n_sources;
     s->n_sources[i] = sample->truth->n_sources;
     for (uint32_t k = 0; k < sample->truth->n_sources; k++) {
-        if (sample->truth->sources[k].n_boxes > 0) memcpy(s->boxes[i][k], sample->truth->sources[k].boxes[0], sizeof s->boxes[i][k]);
+        if (sample->truth->sources[k].n_boxes > 0)
+            memcpy(s->boxes[i][k], sample->truth->sources[k].boxes[0], sizeof s->boxes[i][k]);
         const uint8_t *mask = sample->truth->sources[k].mask;
         s->mask_pixels[i] = mask ? 0 : -1;
-        for (int p = 0; mask && p < sample->truth->width * sample->truth->height; p++) s->mask_pixels[i] += mask[p] != 0;
+        for (int p = 0; mask && p < sample->truth->width * sample->truth->height; p++)
+            s->mask_pixels[i] += mask[p] != 0;
     }
     return OASSL_STATUS_OK;
 }
@@ -142,9 +145,11 @@ static void test_splits_and_counts(void **state) {
     oassl_evaluation result = OASSL_EVALUATION_INIT;
     oassl_evaluate_options options = small_options(NULL);
     options.split = "val";
-    must_name(oassl_evaluate(model, DATA "/pairs.jsonl", &options, &result), OASSL_STATUS_NOT_FOUND, "pairs.jsonl", "'val'");
+    must_name(oassl_evaluate(model, DATA "/pairs.jsonl", &options, &result), OASSL_STATUS_NOT_FOUND, "pairs.jsonl",
+              "'val'");
     options.image_size = 5000;
-    must_name(oassl_evaluate(model, DATA "/pairs.jsonl", &options, &result), OASSL_STATUS_INVALID_ARGUMENT, "image_size", "5000");
+    must_name(oassl_evaluate(model, DATA "/pairs.jsonl", &options, &result), OASSL_STATUS_INVALID_ARGUMENT,
+              "image_size", "5000");
 }
 
 static void test_single_records_are_scored_as_they_are(void **state) {
@@ -164,9 +169,11 @@ static void test_single_records_are_scored_as_they_are(void **state) {
 
 static void test_mixtures_have_their_boxes_in_place(void **state) {
     (void)state;
-    static const char text[] = "{\"id\": \"wide\", \"mix\": [\"pair_2\", \"pair_1\"], \"axis\": \"width\", \"split\": \"test\"}\n"
-                               "{\"id\": \"tall\", \"mix\": [\"pair_0\", \"pair_3\", \"pair_5\"], \"axis\": \"height\", \"split\": \"test\"}\n"
-                               "{\"id\": \"again\", \"mix\": [\"pair_1\", \"pair_5\"], \"axis\": \"width\", \"split\": \"test\"}\n";
+    static const char text[] =
+        "{\"id\": \"wide\", \"mix\": [\"pair_2\", \"pair_1\"], \"axis\": \"width\", \"split\": \"test\"}\n"
+        "{\"id\": \"tall\", \"mix\": [\"pair_0\", \"pair_3\", \"pair_5\"], \"axis\": \"height\", \"split\": "
+        "\"test\"}\n"
+        "{\"id\": \"again\", \"mix\": [\"pair_1\", \"pair_5\"], \"axis\": \"width\", \"split\": \"test\"}\n";
     static const int parts[3][3] = {{2, 1, -1}, {0, 3, 5}, {1, 5, -1}};
     tiny_write_file(DATA "/duets.jsonl", text, sizeof text - 1);
     seen s = {0};
@@ -186,9 +193,11 @@ static void test_mixtures_have_their_boxes_in_place(void **state) {
         for (int k = 0; k < n; k++)
             for (int c = 0; c < 4; c++) {
                 int p = parts[i][k], vertical = c % 2;
-                double expected = pairs[p].box[c] * SIDE / (vertical ? pairs[p].height : pairs[p].width) + (vertical == tall ? k * SIDE : 0);
+                double expected = pairs[p].box[c] * SIDE / (vertical ? pairs[p].height : pairs[p].width) +
+                                  (vertical == tall ? k * SIDE : 0);
                 if (fabs(s.boxes[i][k][c] - expected) > 1e-4)
-                    fail_msg("sample %d, part %d, coordinate %d: expected %g, found %g", i, k, c, expected, s.boxes[i][k][c]);
+                    fail_msg("sample %d, part %d, coordinate %d: expected %g, found %g", i, k, c, expected,
+                             s.boxes[i][k][c]);
             }
     }
 }
@@ -217,8 +226,9 @@ static void test_mismatched_sounds_are_of_other_classes(void **state) {
 
 static void test_unlabelled_records_borrow_from_each_other(void **state) {
     (void)state;
-    static const char text[] = "{\"id\": \"a\", \"image\": \"0.png\", \"audio\": \"0.wav\", \"sources\": [{\"box\": [1, 2, 30, 40]}]}\n"
-                               "{\"id\": \"b\", \"image\": \"1.png\", \"audio\": \"1.wav\", \"sources\": [{\"box\": [1, 2, 30, 40]}]}\n";
+    static const char text[] =
+        "{\"id\": \"a\", \"image\": \"0.png\", \"audio\": \"0.wav\", \"sources\": [{\"box\": [1, 2, 30, 40]}]}\n"
+        "{\"id\": \"b\", \"image\": \"1.png\", \"audio\": \"1.wav\", \"sources\": [{\"box\": [1, 2, 30, 40]}]}\n";
     tiny_write_file(DATA "/unlabelled.jsonl", text, sizeof text - 1);
     seen s = {0};
     oassl_evaluate_options options = small_options(&s);
@@ -258,7 +268,8 @@ static oassl_model *model_with(const oassl_trainer_options *options, uint32_t fr
 }
 
 static oassl_tensor view(float *data, int32_t rank, int64_t a, int64_t b, int64_t c, int64_t d) {
-    oassl_tensor t = {.data = data, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = rank, .shape = {a, b, c, d}};
+    oassl_tensor t = {
+        .data = data, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = rank, .shape = {a, b, c, d}};
     for (int32_t k = rank - 1, stride = 1; k >= 0; stride *= (int32_t)t.shape[k], k--) t.strides[k] = stride;
     return t;
 }
@@ -271,8 +282,10 @@ static double largest_similarity(const oassl_model *made, const oai_batch_shape 
     MUST(oassl_encoder_picture_shape(encoder, (uint32_t)shape->height, (uint32_t)shape->width, &out));
     int64_t n = (int64_t)out.height * out.width;
     float *map = malloc((size_t)(out.channels * n) * sizeof *map), *vector = malloc(out.channels * sizeof *vector);
-    oassl_tensor p = view(batch->pictures, 4, 1, 3, shape->height, shape->width), m = view(map, 4, 1, out.channels, out.height, out.width);
-    oassl_tensor s = view(batch->spectrograms, 4, 1, 1, shape->bins, shape->frames), v = view(vector, 2, 1, out.channels, 0, 0);
+    oassl_tensor p = view(batch->pictures, 4, 1, 3, shape->height, shape->width),
+                 m = view(map, 4, 1, out.channels, out.height, out.width);
+    oassl_tensor s = view(batch->spectrograms, 4, 1, 1, shape->bins, shape->frames),
+                 v = view(vector, 2, 1, out.channels, 0, 0);
     MUST(oassl_encoder_pictures(encoder, &p, &m, NULL));
     MUST(oassl_encoder_sounds(encoder, &s, &v));
     double best = -1;
@@ -328,7 +341,8 @@ static void check_parity(const char *manifest, uint32_t n_sources, int32_t prese
         MUST(oai_dataset_fill_plain(dataset, (uint64_t)i, &batch, 0));
         double expected = largest_similarity(made, &shape, &batch);
         if (fabs(found.first[i] - expected) > 1e-5)
-            fail_msg("%s, preset %d, sample %d: training gives %.7f, evaluation %.7f", manifest, preset, i, expected, found.first[i]);
+            fail_msg("%s, preset %d, sample %d: training gives %.7f, evaluation %.7f", manifest, preset, i, expected,
+                     found.first[i]);
     }
     free(batch.pictures);
     free(batch.spectrograms);
@@ -338,8 +352,9 @@ static void check_parity(const char *manifest, uint32_t n_sources, int32_t prese
 
 static void test_evaluation_sees_what_training_sees(void **state) {
     (void)state;
-    static const char text[] = "{\"id\": \"one\", \"mix\": [\"pair_2\", \"pair_1\"], \"axis\": \"width\", \"split\": \"test\"}\n"
-                               "{\"id\": \"two\", \"mix\": [\"pair_3\", \"pair_5\"], \"axis\": \"width\", \"split\": \"test\"}\n";
+    static const char text[] =
+        "{\"id\": \"one\", \"mix\": [\"pair_2\", \"pair_1\"], \"axis\": \"width\", \"split\": \"test\"}\n"
+        "{\"id\": \"two\", \"mix\": [\"pair_3\", \"pair_5\"], \"axis\": \"width\", \"split\": \"test\"}\n";
     tiny_write_file(DATA "/parity.jsonl", text, sizeof text - 1);
     static const int32_t presets[] = {OASSL_AUDIO_PRESET_OASSL, OASSL_AUDIO_PRESET_LVS, OASSL_AUDIO_PRESET_NOPRIOR,
                                       OASSL_AUDIO_PRESET_SSLALIGNMENT, OASSL_AUDIO_PRESET_SSLALIGNMENT_FOREIGN};
@@ -355,11 +370,13 @@ static void test_evaluation_sees_what_training_sees(void **state) {
 static void test_records_that_cannot_be_scored_are_counted(void **state) {
     (void)state;
     static const char text[] =
-        "{\"id\": \"good\", \"image\": \"0.png\", \"audio\": \"0.wav\", \"sources\": [{\"label\": \"dog\", \"box\": [1, 2, 30, 40]}]}\n"
+        "{\"id\": \"good\", \"image\": \"0.png\", \"audio\": \"0.wav\", \"sources\": [{\"label\": \"dog\", \"box\": "
+        "[1, 2, 30, 40]}]}\n"
         "{\"id\": \"no box\", \"image\": \"1.png\", \"audio\": \"1.wav\", \"sources\": [{\"label\": \"cat\"}]}\n"
         "{\"id\": \"no sound\", \"image\": \"2.png\", \"sources\": [{\"label\": \"dog\", \"box\": [1, 2, 30, 40]}]}\n"
         "{\"id\": \"no source\", \"image\": \"3.png\", \"audio\": \"3.wav\", \"sources\": []}\n"
-        "{\"id\": \"mask only\", \"image\": \"4.png\", \"audio\": \"4.wav\", \"sources\": [{\"label\": \"cat\", \"mask\": \"mask.png\"}]}\n"
+        "{\"id\": \"mask only\", \"image\": \"4.png\", \"audio\": \"4.wav\", \"sources\": [{\"label\": \"cat\", "
+        "\"mask\": \"mask.png\"}]}\n"
         "{\"id\": \"mix of masks\", \"mix\": [\"good\", \"mask only\"]}\n"
         "{\"id\": \"mix of none\", \"mix\": [\"good\", \"no box\"]}\n";
     tiny_write_file(DATA "/parts.jsonl", text, sizeof text - 1);
@@ -380,20 +397,23 @@ static void test_records_that_cannot_be_scored_are_counted(void **state) {
     mask.width = 57, mask.height = 33;
     MUST(oassl_image_save_png(context, DATA "/mask.png", &mask));
     s.n = 0;
-    must_name(oassl_evaluate(model, DATA "/parts.jsonl", &options, &result), OASSL_STATUS_SHAPE_MISMATCH, "mask.png", "mask only");
+    must_name(oassl_evaluate(model, DATA "/parts.jsonl", &options, &result), OASSL_STATUS_SHAPE_MISMATCH, "mask.png",
+              "mask only");
 }
 
 static void test_missing_and_damaged_media(void **state) {
     (void)state;
     char text[4096], *end = text;
     end += pair_line(end, 0, "test");
-    end += sprintf(end, "{\"id\": \"gone\", \"image\": \"0.png\", \"audio\": \"gone.wav\", \"split\": \"test\", \"sources\": [{\"box\": [1, 1, 9, 9]}]}\n");
+    end += sprintf(end, "{\"id\": \"gone\", \"image\": \"0.png\", \"audio\": \"gone.wav\", \"split\": \"test\", "
+                        "\"sources\": [{\"box\": [1, 1, 9, 9]}]}\n");
     end += pair_line(end, 1, "test");
     tiny_write_file(DATA "/gone.jsonl", text, strlen(text));
     seen s = {0};
     oassl_evaluate_options options = small_options(&s);
     oassl_evaluation result = OASSL_EVALUATION_INIT;
-    must_name(oassl_evaluate(model, DATA "/gone.jsonl", &options, &result), OASSL_STATUS_NOT_FOUND, "gone.wav", "gone");
+    must_name(oassl_evaluate(model, DATA "/gone.jsonl", &options, &result), OASSL_STATUS_NOT_FOUND, "gone.wav",
+              "gone");
     options.missing = OASSL_MISSING_SKIP;
     MUST(oassl_evaluate(model, DATA "/gone.jsonl", &options, &result));
     assert_int_equal(s.n, 2);
@@ -419,7 +439,8 @@ static void test_a_callback_can_stop_it(void **state) {
     oassl_model *classifier;
     MUST(oassl_model_create(context, &mo, &classifier));
     s.fail_at = s.n = 0;
-    must_name(oassl_evaluate(classifier, DATA "/pairs.jsonl", &options, &result), OASSL_STATUS_UNSUPPORTED, "classif", "");
+    must_name(oassl_evaluate(classifier, DATA "/pairs.jsonl", &options, &result), OASSL_STATUS_UNSUPPORTED, "classif",
+              "");
     oassl_model_destroy(classifier);
 }
 
@@ -437,8 +458,10 @@ static void test_a_known_curve_is_found(void **state) {
     for (int i = 0; i < N; i++) {
         double x = (i + 0.5) / N;
         random = random * 1664525u + 1013904223u;
-        if ((random >> 8) / 16777216.0 < 1 / (1 + exp(-(12 * x - 6)))) matched[p.n_matched++] = x;
-        else mismatched[p.n_mismatched++] = x;
+        if ((random >> 8) / 16777216.0 < 1 / (1 + exp(-(12 * x - 6))))
+            matched[p.n_matched++] = x;
+        else
+            mismatched[p.n_mismatched++] = x;
     }
     oai_calibration c = oai_fit_calibration(&p);
     print_message("scale %.3f, offset %.3f\n", c.scale, c.offset);

@@ -1,4 +1,5 @@
-/* Localisation of pictures and sounds of any shape, by a model that knows nothing: the geometry must hold all the same. */
+/* Localisation of pictures and sounds of any shape, by a model that knows nothing: the geometry must hold all the
+ * same. */
 #include "support/tiny_set.h"
 
 #include <math.h>
@@ -31,7 +32,8 @@ static oassl_image picture_of(int32_t width, int32_t height, int32_t padding, ui
     memset(rgb, behind, (size_t)(row * height));
     for (int32_t y = 0; y < height; y++)
         for (int32_t x = 0; x < width; x++)
-            for (int c = 0; c < 3; c++) rgb[y * row + 3 * x + c] = (uint8_t)((x * 5 / (c + 1) + y * 3 + (x / 17 + y / 13) % 2 * 90) & 255);
+            for (int c = 0; c < 3; c++)
+                rgb[y * row + 3 * x + c] = (uint8_t)((x * 5 / (c + 1) + y * 3 + (x / 17 + y / 13) % 2 * 90) & 255);
     return (oassl_image){.rgb = rgb, .width = width, .height = height, .row_bytes = padding ? row : 0};
 }
 
@@ -68,7 +70,8 @@ static void check_source(const oassl_localization *found, const oassl_localized_
     assert_true(s->peak == s->map[best]);
     assert_true(s->confidence >= 0 && s->confidence <= 1);
     assert_true(s->similarity >= -1.000001f && s->similarity <= 1.000001f);
-    assert_true(s->box[0] >= 0 && s->box[1] >= 0 && s->box[2] <= (int32_t)found->width && s->box[3] <= (int32_t)found->height);
+    assert_true(s->box[0] >= 0 && s->box[1] >= 0 && s->box[2] <= (int32_t)found->width &&
+                s->box[3] <= (int32_t)found->height);
     assert_true(s->box[0] <= s->peak_x && s->peak_x < s->box[2] && s->box[1] <= s->peak_y && s->peak_y < s->box[3]);
     float top = s->grid[0];
     for (uint32_t p = 1; p < found->grid_width * found->grid_height; p++) top = fmaxf(top, s->grid[p]);
@@ -82,8 +85,9 @@ static void test_any_picture_and_any_sound(void **state) {
         int32_t width, height, padding, channels;
         double seconds;
         uint32_t rate, n_sources;
-    } cases[] = {{64, 64, 0, 1, 3, 16000, 1},    {1, 1, 0, 1, 3, 16000, 1},        {500, 3, 0, 1, 0.1, 8000, 2}, {97, 131, 5, 2, 5, 44100, 2},
-                 {640, 359, 64, 6, 2, 48000, 3}, {32, 300, 1, 1, 11, 22050, 3}, {224, 224, 0, 2, 0.01, 96000, 1}};
+    } cases[] = {{64, 64, 0, 1, 3, 16000, 1},     {1, 1, 0, 1, 3, 16000, 1},      {500, 3, 0, 1, 0.1, 8000, 2},
+                 {97, 131, 5, 2, 5, 44100, 2},    {640, 359, 64, 6, 2, 48000, 3}, {32, 300, 1, 1, 11, 22050, 3},
+                 {224, 224, 0, 2, 0.01, 96000, 1}};
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
         oassl_localizer *localizer = open_localizer(cases[k].n_sources, 64, 64, 0);
         oassl_image picture = picture_of(cases[k].width, cases[k].height, cases[k].padding, 77);

@@ -45,8 +45,10 @@ static json_t *unusual_values(void) {
             assert_non_null(end);
             *end = '\0';
             json_string_set(value, strrchr(words, ' ') + 1);
-        } else if (json_is_real(value)) json_real_set(value, 0.125 * n++);
-        else json_integer_set(value, oassl_trainer_options_set(&options, key, "2") == OASSL_STATUS_OK ? n++ : 1);
+        } else if (json_is_real(value))
+            json_real_set(value, 0.125 * n++);
+        else
+            json_integer_set(value, oassl_trainer_options_set(&options, key, "2") == OASSL_STATUS_OK ? n++ : 1);
     }
     return values;
 }
@@ -94,7 +96,8 @@ static void test_every_field_has_a_key(void **state) {
     json_object_foreach(keys, key, value) {
         oassl_trainer_options before = options;
         MUST(oassl_trainer_options_set(&options, key, json_is_string(value) ? json_string_value(value) : "1"));
-        if (memcmp(&before, &options, sizeof options) == 0) fail_msg("key %s writes where another key has written", key);
+        if (memcmp(&before, &options, sizeof options) == 0)
+            fail_msg("key %s writes where another key has written", key);
     }
     json_decref(keys);
     for (size_t k = 0; k < sizeof options; k++)
@@ -105,18 +108,37 @@ static void test_every_field_has_a_key(void **state) {
 static void test_unknown_keys_and_bad_values_are_named(void **state) {
     (void)state;
     oassl_trainer_options options = fresh(), before = options;
-    must_fail(oassl_trainer_options_set(&options, "learning_rate", "1"), OASSL_STATUS_NOT_FOUND, "learning_rate", "option");
+    must_fail(oassl_trainer_options_set(&options, "learning_rate", "1"), OASSL_STATUS_NOT_FOUND, "learning_rate",
+              "option");
     must_fail(oassl_trainer_options_set(&options, "loss.", "1"), OASSL_STATUS_NOT_FOUND, "loss.", "option");
-    must_fail(oassl_trainer_options_set(&options, "struct_size", "1"), OASSL_STATUS_NOT_FOUND, "struct_size", "option");
-    static const char *const bad[][2] = {
-        {"base_width", "-1"}, {"base_width", "4294967296"}, {"base_width", "16x"}, {"base_width", ""}, {"base_width", "1.5"},
-        {"seed", "99999999999999999999"}, {"flip", "2"}, {"flip", "yes"}, {"deterministic", "-1"}, {"lr", "nan"}, {"lr", "inf"},
-        {"lr", "1e999"}, {"lr", "1e-3 "}, {"lr", ""}, {"lr", "0,1"}, {"task", "Localize"}, {"task", "1"}, {"schedule", ""},
-        {"loss.ori_transform", "relu6"}, {"loss.lambda_oca", "high"}, {"mix_mode", "sum"}};
+    must_fail(oassl_trainer_options_set(&options, "struct_size", "1"), OASSL_STATUS_NOT_FOUND, "struct_size",
+              "option");
+    static const char *const bad[][2] = {{"base_width", "-1"},
+                                         {"base_width", "4294967296"},
+                                         {"base_width", "16x"},
+                                         {"base_width", ""},
+                                         {"base_width", "1.5"},
+                                         {"seed", "99999999999999999999"},
+                                         {"flip", "2"},
+                                         {"flip", "yes"},
+                                         {"deterministic", "-1"},
+                                         {"lr", "nan"},
+                                         {"lr", "inf"},
+                                         {"lr", "1e999"},
+                                         {"lr", "1e-3 "},
+                                         {"lr", ""},
+                                         {"lr", "0,1"},
+                                         {"task", "Localize"},
+                                         {"task", "1"},
+                                         {"schedule", ""},
+                                         {"loss.ori_transform", "relu6"},
+                                         {"loss.lambda_oca", "high"},
+                                         {"mix_mode", "sum"}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char found[64];
         snprintf(found, sizeof found, "found '%s'", bad[i][1]);
-        must_fail(oassl_trainer_options_set(&options, bad[i][0], bad[i][1]), OASSL_STATUS_INVALID_ARGUMENT, bad[i][0], found);
+        must_fail(oassl_trainer_options_set(&options, bad[i][0], bad[i][1]), OASSL_STATUS_INVALID_ARGUMENT, bad[i][0],
+                  found);
     }
     assert_memory_equal(&options, &before, sizeof options);
     options.struct_size = 8;
@@ -145,20 +167,24 @@ static oassl_status read_text(oassl_trainer_options *options, const char *text) 
 static void test_configuration_files(void **state) {
     (void)state;
     oassl_trainer_options options = fresh();
-    MUST(read_text(&options, "{\"base_width\": 16, \"lr\": 1e-3, \"lr_visual\": 1, \"flip\": true, \"schedule\": \"cosine\","
-                             " \"loss.lambda_ori\": 0, \"batch_size\": 8.0}"));
+    MUST(read_text(&options,
+                   "{\"base_width\": 16, \"lr\": 1e-3, \"lr_visual\": 1, \"flip\": true, \"schedule\": \"cosine\","
+                   " \"loss.lambda_ori\": 0, \"batch_size\": 8.0}"));
     assert_int_equal(options.base_width, 16);
     assert_int_equal(options.batch_size, 8);
     assert_int_equal(options.flip, 1);
     assert_int_equal(options.schedule, OASSL_SCHEDULE_COSINE);
     assert_true(options.lr == 1e-3 && options.lr_visual == 1 && options.loss.lambda_ori == 0);
-    must_fail(read_text(&options, "{\"base_width\": 16.5}"), OASSL_STATUS_INVALID_ARGUMENT, "options.json", "base_width");
+    must_fail(read_text(&options, "{\"base_width\": 16.5}"), OASSL_STATUS_INVALID_ARGUMENT, "options.json",
+              "base_width");
     must_fail(read_text(&options, "{\"base_width\": [16]}"), OASSL_STATUS_FORMAT, "options.json", "base_width");
     must_fail(read_text(&options, "{\"base_wide\": 16}"), OASSL_STATUS_NOT_FOUND, "options.json", "base_wide");
-    must_fail(read_text(&options, "{\"init\": \"w.safetensors\"}"), OASSL_STATUS_INVALID_ARGUMENT, "options.json", "init");
+    must_fail(read_text(&options, "{\"init\": \"w.safetensors\"}"), OASSL_STATUS_INVALID_ARGUMENT, "options.json",
+              "init");
     must_fail(read_text(&options, "[16]"), OASSL_STATUS_FORMAT, "options.json", "object");
     must_fail(read_text(&options, "{\"lr\": "), OASSL_STATUS_FORMAT, "options.json", "1");
-    must_fail(oassl_trainer_options_read(&options, OASSL_TEST_TMP "/no_options.json"), OASSL_STATUS_NOT_FOUND, "no_options.json", "");
+    must_fail(oassl_trainer_options_read(&options, OASSL_TEST_TMP "/no_options.json"), OASSL_STATUS_NOT_FOUND,
+              "no_options.json", "");
 }
 
 static void test_defaults_and_ranges(void **state) {
@@ -174,8 +200,9 @@ static void test_defaults_and_ranges(void **state) {
     MUST(oai_options_resolve(&options, &o));
     assert_int_equal(o.visual_bn, OASSL_BN_EVAL);
     static const char *const wrong[][2] = {
-        {"image_size", "31"}, {"n_sources", "9"}, {"lr", "-1"}, {"lr", "2"}, {"lr_audio", "-0.5"}, {"visual_stride", "8"},
-        {"audio_stride", "33"}, {"n_workers", "65"}, {"batch_size", "5000"}, {"weight_decay", "-1"}, {"loss.kind", "lvs"}};
+        {"image_size", "31"},   {"n_sources", "9"},     {"lr", "-1"},           {"lr", "2"},
+        {"lr_audio", "-0.5"},   {"visual_stride", "8"}, {"audio_stride", "33"}, {"n_workers", "65"},
+        {"batch_size", "5000"}, {"weight_decay", "-1"}, {"loss.kind", "lvs"}};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         oassl_trainer_options one = fresh();
         MUST(oassl_trainer_options_set(&one, wrong[i][0], wrong[i][1]));

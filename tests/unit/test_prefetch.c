@@ -1,8 +1,8 @@
 /* The order of samples and the loader's threads. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -84,7 +84,8 @@ static void check_batches(uint32_t n_workers, uint64_t first, int n_batches, lon
         double wait;
         MUST(oai_prefetch_acquire(prefetch, &slot, &wait));
         assert_true(wait >= 0);
-        for (uint64_t k = 0; k < BATCH; k++) assert_int_equal(s.data[slot][k], ((first + (uint64_t)b) * BATCH + k) * 1000003);
+        for (uint64_t k = 0; k < BATCH; k++)
+            assert_int_equal(s.data[slot][k], ((first + (uint64_t)b) * BATCH + k) * 1000003);
         oai_prefetch_release(prefetch);
     }
     oai_prefetch_destroy(prefetch);

@@ -1,4 +1,5 @@
-/* Training on a handful of clips: it learns, resumes bit for bit, freezes what it is told to, and says what is wrong. */
+/* Training on a handful of clips: it learns, resumes bit for bit, freezes what it is told to, and says what is wrong.
+ */
 #include "support/tiny_set.h"
 
 #include <math.h>
@@ -86,7 +87,8 @@ static double training_accuracy(oassl_context *context, const char *path) {
     MUST(oassl_model_load(context, path, NULL, &model));
     MUST(oassl_encoder_create(model, &encoder));
     MUST(oassl_manifest_load(context, OBJECTS "/manifest.jsonl", NULL, &manifest));
-    const char *training = oassl_model_metadata(model, "oassl_training"), *classes = strstr(training, "\"classes\": [");
+    const char *training = oassl_model_metadata(model, "oassl_training"),
+               *classes = strstr(training, "\"classes\": [");
     assert_non_null(classes);
     uint64_t n;
     MUST(oassl_manifest_split(manifest, "train", NULL, 0, &n));
@@ -102,15 +104,26 @@ static double training_accuracy(oassl_context *context, const char *path) {
         MUST(oassl_image_prepare(context, &options, &picture, input, 3 * 32 * 32));
         oassl_model_info info = {.struct_size = sizeof info};
         MUST(oassl_model_get_info(model, &info));
-        oassl_tensor in = {.data = input, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = 4, .shape = {1, 3, 32, 32}, .strides = {3072, 1024, 32, 1}};
-        oassl_tensor out = {.data = logits, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = 2, .shape = {1, info.n_classes}, .strides = {info.n_classes, 1}};
+        oassl_tensor in = {.data = input,
+                           .device = OASSL_DEVICE_CPU,
+                           .dtype = OASSL_DTYPE_F32,
+                           .rank = 4,
+                           .shape = {1, 3, 32, 32},
+                           .strides = {3072, 1024, 32, 1}};
+        oassl_tensor out = {.data = logits,
+                            .device = OASSL_DEVICE_CPU,
+                            .dtype = OASSL_DTYPE_F32,
+                            .rank = 2,
+                            .shape = {1, info.n_classes},
+                            .strides = {info.n_classes, 1}};
         MUST(oassl_encoder_classify(encoder, &in, &out));
         uint32_t best = 0;
         for (uint32_t c = 1; c < info.n_classes; c++)
             if (logits[c] > logits[best]) best = c;
         const char *name = classes + strlen("\"classes\": ["); /* the opening quote of class 0 */
         for (uint32_t c = 0; c < 2 * best; c++) name = strchr(name + 1, '"');
-        hits += record.label && strncmp(name + 1, record.label, strlen(record.label)) == 0 && name[1 + strlen(record.label)] == '"';
+        hits += record.label && strncmp(name + 1, record.label, strlen(record.label)) == 0 &&
+                name[1 + strlen(record.label)] == '"';
         oassl_image_free(context, &picture);
     }
     oassl_manifest_destroy(manifest);
@@ -154,7 +167,8 @@ static void test_a_trunk_learns_its_captions(void **state) {
     oassl_trainer *trainer;
     must_name(oassl_trainer_create(context, &options, OBJECTS "/manifest.jsonl", NULL, TMP("run_align"), &trainer),
               OASSL_STATUS_INVALID_ARGUMENT, "captions", "");
-    MUST(oassl_trainer_create(context, &options, OBJECTS "/manifest.jsonl", OBJECTS "/captions.npz", TMP("run_align"), &trainer));
+    MUST(oassl_trainer_create(context, &options, OBJECTS "/manifest.jsonl", OBJECTS "/captions.npz", TMP("run_align"),
+                              &trainer));
     MUST(oassl_trainer_step(trainer));
     double first = state_of(trainer).loss;
     MUST(oassl_trainer_run(trainer));
@@ -183,7 +197,8 @@ static void test_a_picture_missing_at_validation(void **state) {
     while (strncmp(validation, "images/", 7) != 0) validation--; /* of the first record of the split */
     snprintf(picture, sizeof picture, DUETS "/%.*s", (int)strcspn(validation, "\""), validation);
     oassl_trainer *trainer;
-    MUST(oassl_trainer_create(context, &options, DUETS "/manifest.jsonl", DUETS "/captions.npz", TMP("run_gone"), &trainer));
+    MUST(oassl_trainer_create(context, &options, DUETS "/manifest.jsonl", DUETS "/captions.npz", TMP("run_gone"),
+                              &trainer));
     MUST(rename(picture, TMP("hidden.png")));
     must_name(oassl_trainer_run(trainer), OASSL_STATUS_NOT_FOUND, strrchr(picture, '/') + 1, "");
     MUST(rename(TMP("hidden.png"), picture));
@@ -269,7 +284,8 @@ static void test_the_seed_matters(void **state) {
         weights[k] = tiny_read(TMP("seed.safetensors"), &bytes[k]);
         oassl_trainer_destroy(trainer);
     }
-    assert_true(bytes[0] == bytes[1] && memcmp(weights[0] + bytes[0] / 2, weights[1] + bytes[0] / 2, bytes[0] / 2) != 0);
+    assert_true(bytes[0] == bytes[1] &&
+                memcmp(weights[0] + bytes[0] / 2, weights[1] + bytes[0] / 2, bytes[0] / 2) != 0);
     free(weights[0]);
     free(weights[1]);
     oassl_context_destroy(context);
@@ -297,12 +313,14 @@ static void test_a_stop_in_the_last_validation(void **state) {
     options.n_steps = 2;
     oassl_trainer *trainer;
     remove(TMP("run_stopped/best.safetensors"));
-    MUST(oassl_trainer_create(context, &options, DUETS "/manifest.jsonl", DUETS "/captions.npz", TMP("run_stopped"), &trainer));
+    MUST(oassl_trainer_create(context, &options, DUETS "/manifest.jsonl", DUETS "/captions.npz", TMP("run_stopped"),
+                              &trainer));
     assert_int_equal(oassl_trainer_run(trainer), OASSL_STATUS_CANCELLED);
     oassl_trainer_destroy(trainer);
     assert_false(tiny_exists(TMP("run_stopped/best.safetensors")));
     cancel = 0;
-    MUST(oassl_trainer_create(context, &options, DUETS "/manifest.jsonl", DUETS "/captions.npz", TMP("run_stopped"), &trainer));
+    MUST(oassl_trainer_create(context, &options, DUETS "/manifest.jsonl", DUETS "/captions.npz", TMP("run_stopped"),
+                              &trainer));
     MUST(oassl_trainer_resume(trainer));
     MUST(oassl_trainer_run(trainer));
     assert_true(state_of(trainer).val_score >= 0);
@@ -343,10 +361,13 @@ static void test_frozen_networks_do_not_move(void **state) {
         MUST(oassl_trainer_save_model(trainer, TMP("after.safetensors")));
         oassl_trainer_destroy(trainer);
         print_message("case %zu\n", k);
-        assert_int_equal(changed(context, TMP("before.safetensors"), TMP("after.safetensors"), "imgnet.", 0), c->visual_weights);
-        assert_int_equal(changed(context, TMP("before.safetensors"), TMP("after.safetensors"), "imgnet.", 1), c->visual_statistics);
+        assert_int_equal(changed(context, TMP("before.safetensors"), TMP("after.safetensors"), "imgnet.", 0),
+                         c->visual_weights);
+        assert_int_equal(changed(context, TMP("before.safetensors"), TMP("after.safetensors"), "imgnet.", 1),
+                         c->visual_statistics);
         assert_int_equal(changed(context, TMP("before.safetensors"), TMP("after.safetensors"), "audnet.", 0), 1);
-        assert_int_equal(changed(context, TMP("before.safetensors"), TMP("after.safetensors"), "audnet.", 1), c->audio_statistics);
+        assert_int_equal(changed(context, TMP("before.safetensors"), TMP("after.safetensors"), "audnet.", 1),
+                         c->audio_statistics);
         assert_int_equal(changed(context, TMP("before.safetensors"), TMP("after.safetensors"), "text_proj.", 0), 1);
     }
     oassl_context_destroy(context);
@@ -383,11 +404,13 @@ static void test_a_trunk_starts_a_pair(void **state) {
     oassl_model_destroy(pair);
     assert_int_equal(changed(context, TMP("pair0.safetensors"), TMP("run_pair/best.safetensors"), "imgnet.", 1), 0);
     options.base_width = 8;
-    must_name(oassl_trainer_create(context, &options, SOLOS "/manifest.jsonl", SOLOS "/captions.npz", TMP("run_pair"), &trainer),
+    must_name(oassl_trainer_create(context, &options, SOLOS "/manifest.jsonl", SOLOS "/captions.npz", TMP("run_pair"),
+                                   &trainer),
               OASSL_STATUS_SHAPE_MISMATCH, "run_trunk/best.safetensors", "conv1.weight");
     assert_null(trainer);
     options.init = TMP("no_such.safetensors");
-    must_name(oassl_trainer_create(context, &options, SOLOS "/manifest.jsonl", SOLOS "/captions.npz", TMP("run_pair"), &trainer),
+    must_name(oassl_trainer_create(context, &options, SOLOS "/manifest.jsonl", SOLOS "/captions.npz", TMP("run_pair"),
+                                   &trainer),
               OASSL_STATUS_NOT_FOUND, "no_such.safetensors", "");
     oassl_context_destroy(context);
 }
@@ -451,7 +474,8 @@ static void test_resume_with_other_captions(void **state) {
     oassl_trainer *trainer = open_solos(context, &options, TMP("run_other_captions"));
     MUST(oassl_trainer_run(trainer));
     oassl_trainer_destroy(trainer);
-    MUST(oassl_trainer_create(context, &options, SOLOS "/manifest.jsonl", TMP("captions64.npz"), TMP("run_other_captions"), &trainer));
+    MUST(oassl_trainer_create(context, &options, SOLOS "/manifest.jsonl", TMP("captions64.npz"),
+                              TMP("run_other_captions"), &trainer));
     must_name(oassl_trainer_resume(trainer), OASSL_STATUS_SHAPE_MISMATCH, "text_proj.weight", "64");
     oassl_trainer_destroy(trainer);
     oassl_context_destroy(context);

@@ -1,5 +1,5 @@
-/* What a trainer is fed: mixtures of pictures, sounds and captions, batches of the caller's own, and data that does not
- * fit. */
+/* What a trainer is fed: mixtures of pictures, sounds and captions, batches of the caller's own, and data that does
+ * not fit. */
 #include "support/tiny_set.h"
 
 #include <math.h>
@@ -69,8 +69,10 @@ static int part_at(const sample *mixture, const sample *singles, int32_t axis, u
         int same = 1;
         for (int c = 0; c < 3 && same; c++)
             for (int y = 0; y < SIDE && same; y++) {
-                int64_t row = axis == OASSL_AXIS_WIDTH ? y : y + (int64_t)k * SIDE, column = axis == OASSL_AXIS_WIDTH ? (int64_t)k * SIDE : 0;
-                const float *from = mixture->batch.pictures + (c * mixture->shape.height + row) * mixture->shape.width + column;
+                int64_t row = axis == OASSL_AXIS_WIDTH ? y : y + (int64_t)k * SIDE,
+                        column = axis == OASSL_AXIS_WIDTH ? (int64_t)k * SIDE : 0;
+                const float *from =
+                    mixture->batch.pictures + (c * mixture->shape.height + row) * mixture->shape.width + column;
                 same = memcmp(from, singles[i].batch.pictures + (c * SIDE + y) * SIDE, SIDE * sizeof(float)) == 0;
             }
         if (same) return i;
@@ -115,7 +117,8 @@ static void expect_sound(oassl_context *context, const int *parts, uint32_t n, i
     }
     if (mode != OASSL_MIX_LOGSPEC_MEAN) {
         float *samples = calloc(n_samples, sizeof *samples);
-        for (uint64_t i = 0; i < n_samples; i++) samples[i] = (float)(mode == OASSL_MIX_WAVEFORM_MEAN ? sum[i] / n : sum[i]);
+        for (uint64_t i = 0; i < n_samples; i++)
+            samples[i] = (float)(mode == OASSL_MIX_WAVEFORM_MEAN ? sum[i] / n : sum[i]);
         oassl_audio sound = {.samples = samples, .frames = (int64_t)n_samples, .channels = 1, .rate = 16000};
         MUST(oassl_audio_logspec(context, NULL, &sound, out, COUNT));
         free(samples);
@@ -125,7 +128,8 @@ static void expect_sound(oassl_context *context, const int *parts, uint32_t n, i
 
 static void check_captions(const sample *mixture, const sample *singles, const int *parts, uint32_t n) {
     for (uint32_t k = 0; k < n; k++)
-        assert_memory_equal(mixture->batch.foreground + k * DIM, singles[parts[k]].batch.foreground, DIM * sizeof(float));
+        assert_memory_equal(mixture->batch.foreground + k * DIM, singles[parts[k]].batch.foreground,
+                            DIM * sizeof(float));
     for (int c = 0; c < DIM; c++) {
         double mean = 0;
         for (uint32_t k = 0; k < n; k++) mean += singles[parts[k]].batch.background[c] / n;
@@ -153,7 +157,8 @@ static void check_mixtures(oassl_context *context, const sample *singles, uint32
         assert_int_equal(parts[0], index);
         expect_sound(context, parts, n, mode, expected);
         float largest = 0;
-        for (int i = 0; i < OASSL_LOGSPEC_ROWS * FRAMES; i++) largest = fmaxf(largest, fabsf(mixture.batch.spectrograms[i] - expected[i]));
+        for (int i = 0; i < OASSL_LOGSPEC_ROWS * FRAMES; i++)
+            largest = fmaxf(largest, fabsf(mixture.batch.spectrograms[i] - expected[i]));
         if (largest > 1e-3f) fail_msg("%u sources, mode %d: the sound is off by %g", n, mode, largest);
         check_captions(&mixture, singles, parts, n);
         drop(&mixture);
@@ -181,11 +186,13 @@ static void test_mixtures(void **state) {
 static void test_mixtures_of_the_manifest(void **state) {
     (void)state;
     char *solos = tiny_read(SOLOS "/manifest.jsonl", NULL), *manifest = malloc(strlen(solos) + 1024);
-    for (char *split = strstr(solos, "\"train\""); split; split = strstr(split, "\"train\"")) memcpy(split, "\"other\"", 7);
-    sprintf(manifest,
-            "%s{\"id\": \"m\", \"mix\": [\"solo_00003\", \"solo_00001\"], \"axis\": \"height\", \"split\": \"train\"}\n"
-            "{\"id\": \"n\", \"mix\": [\"solo_00000\", \"solo_00002\"], \"axis\": \"height\", \"split\": \"train\"}\n",
-            solos);
+    for (char *split = strstr(solos, "\"train\""); split; split = strstr(split, "\"train\""))
+        memcpy(split, "\"other\"", 7);
+    sprintf(
+        manifest,
+        "%s{\"id\": \"m\", \"mix\": [\"solo_00003\", \"solo_00001\"], \"axis\": \"height\", \"split\": \"train\"}\n"
+        "{\"id\": \"n\", \"mix\": [\"solo_00000\", \"solo_00002\"], \"axis\": \"height\", \"split\": \"train\"}\n",
+        solos);
     tiny_write_file(SOLOS "/mixed.jsonl", manifest, strlen(manifest));
     oassl_trainer_options options = plain_options(1, 0, 0), resolved;
     oai_dataset *dataset = open_dataset(SOLOS "/manifest.jsonl", &options);
@@ -205,12 +212,14 @@ static void test_mixtures_of_the_manifest(void **state) {
 
     options = plain_options(2, OASSL_AXIS_WIDTH, 0);
     MUST(oai_options_resolve(&options, &resolved));
-    must_name(oai_dataset_open(&oai_default_host, &resolved, SOLOS "/mixed.jsonl", SOLOS "/captions.npz", "train", &dataset),
-              OASSL_STATUS_INVALID_ARGUMENT, "'m'", "mix_axis");
+    must_name(
+        oai_dataset_open(&oai_default_host, &resolved, SOLOS "/mixed.jsonl", SOLOS "/captions.npz", "train", &dataset),
+        OASSL_STATUS_INVALID_ARGUMENT, "'m'", "mix_axis");
     options = plain_options(3, OASSL_AXIS_HEIGHT, 0);
     MUST(oai_options_resolve(&options, &resolved));
-    must_name(oai_dataset_open(&oai_default_host, &resolved, SOLOS "/mixed.jsonl", SOLOS "/captions.npz", "train", &dataset),
-              OASSL_STATUS_INVALID_ARGUMENT, "'m'", "n_sources is 3");
+    must_name(
+        oai_dataset_open(&oai_default_host, &resolved, SOLOS "/mixed.jsonl", SOLOS "/captions.npz", "train", &dataset),
+        OASSL_STATUS_INVALID_ARGUMENT, "'m'", "n_sources is 3");
     free(solos);
     free(manifest);
 }
@@ -218,18 +227,22 @@ static void test_mixtures_of_the_manifest(void **state) {
 /* Only captions count what sounds in a picture. */
 static void test_pictures_with_several_sources(void **state) {
     (void)state;
-    static const char text[] =
-        "{\"id\": \"solo_00000\", \"image\": \"images/solo_00000.png\", \"audio\": \"audio/solo_00000.wav\", \"split\": \"train\", \"sources\": "
-        "[{\"label\": \"bird\", \"box\": [1, 1, 9, 9]}, {\"label\": \"bird\", \"box\": [11, 1, 19, 9]}, {\"label\": \"bird\", \"box\": [21, 1, 29, 9]}]}\n"
-        "{\"id\": \"solo_00001\", \"image\": \"images/solo_00001.png\", \"audio\": \"audio/solo_00001.wav\", \"split\": \"train\", \"sources\": "
-        "[{\"label\": \"dog\", \"box\": [1, 1, 9, 9]}]}\n"
-        "{\"id\": \"solo_00002\", \"image\": \"images/solo_00002.png\", \"audio\": \"audio/solo_00002.wav\", \"split\": \"train\", \"sources\": []}\n";
+    static const char text[] = "{\"id\": \"solo_00000\", \"image\": \"images/solo_00000.png\", \"audio\": "
+                               "\"audio/solo_00000.wav\", \"split\": \"train\", \"sources\": "
+                               "[{\"label\": \"bird\", \"box\": [1, 1, 9, 9]}, {\"label\": \"bird\", \"box\": [11, 1, "
+                               "19, 9]}, {\"label\": \"bird\", \"box\": [21, 1, 29, 9]}]}\n"
+                               "{\"id\": \"solo_00001\", \"image\": \"images/solo_00001.png\", \"audio\": "
+                               "\"audio/solo_00001.wav\", \"split\": \"train\", \"sources\": "
+                               "[{\"label\": \"dog\", \"box\": [1, 1, 9, 9]}]}\n"
+                               "{\"id\": \"solo_00002\", \"image\": \"images/solo_00002.png\", \"audio\": "
+                               "\"audio/solo_00002.wav\", \"split\": \"train\", \"sources\": []}\n";
     tiny_write_file(SOLOS "/several.jsonl", text, sizeof text - 1);
     for (uint32_t n = 1; n <= 2; n++) {
         oassl_trainer_options options = plain_options(n, OASSL_AXIS_WIDTH, 0), resolved;
         oai_dataset *dataset;
         MUST(oai_options_resolve(&options, &resolved));
-        must_name(oai_dataset_open(&oai_default_host, &resolved, SOLOS "/several.jsonl", SOLOS "/captions.npz", "train", &dataset),
+        must_name(oai_dataset_open(&oai_default_host, &resolved, SOLOS "/several.jsonl", SOLOS "/captions.npz",
+                                   "train", &dataset),
                   OASSL_STATUS_INVALID_ARGUMENT, "'solo_00000'", "3 sources");
         options.loss.lambda_oca = options.loss.lambda_ori = 0;
         dataset = open_dataset(SOLOS "/several.jsonl", &options);
@@ -247,7 +260,8 @@ static void test_samples_do_not_depend_on_history(void **state) {
     oassl_trainer_options options = plain_options(2, 0, 0);
     options.no_crop = 0;
     options.flip = 1;
-    oai_dataset *a = open_dataset(SOLOS "/manifest.jsonl", &options), *b = open_dataset(SOLOS "/manifest.jsonl", &options);
+    oai_dataset *a = open_dataset(SOLOS "/manifest.jsonl", &options),
+                *b = open_dataset(SOLOS "/manifest.jsonl", &options);
     sample x = take(a, 0), y = take(b, 5);
     int n_differ = 0;
     size_t bytes = 3 * SIDE * 2 * SIDE * sizeof(float);
@@ -274,7 +288,8 @@ static void test_samples_do_not_depend_on_history(void **state) {
 enum { B = 4 };
 
 static oassl_tensor view(float *data, int32_t rank, int64_t a, int64_t b, int64_t c, int64_t d) {
-    oassl_tensor t = {.data = data, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = rank, .shape = {a, b, c, d}};
+    oassl_tensor t = {
+        .data = data, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = rank, .shape = {a, b, c, d}};
     for (int32_t k = rank - 1, stride = 1; k >= 0; stride *= (int32_t)t.shape[k], k--) t.strides[k] = stride;
     return t;
 }
@@ -287,7 +302,12 @@ typedef struct fed {
 } fed;
 
 static void open_fed(oassl_context *context, const oassl_trainer_options *options, const char *run, fed *out) {
-    oassl_trainer_shape shape = {.struct_size = sizeof shape, .height = SIDE, .width = SIDE, .frames = FRAMES, .n_foreground = 1, .text_dim = DIM};
+    oassl_trainer_shape shape = {.struct_size = sizeof shape,
+                                 .height = SIDE,
+                                 .width = SIDE,
+                                 .frames = FRAMES,
+                                 .n_foreground = 1,
+                                 .text_dim = DIM};
     MUST(oassl_trainer_create_fed(context, options, &shape, run, &out->trainer));
     out->pictures = calloc(B * 3 * SIDE * SIDE, sizeof(float));
     out->sounds = calloc(B * OASSL_LOGSPEC_ROWS * FRAMES, sizeof(float));
@@ -300,7 +320,11 @@ static void open_fed(oassl_context *context, const oassl_trainer_options *option
 }
 
 static void relink(fed *f) {
-    f->batch = (oassl_trainer_batch){.struct_size = sizeof f->batch, .pictures = &f->p, .spectrograms = &f->s, .foreground = &f->f, .background = &f->b};
+    f->batch = (oassl_trainer_batch){.struct_size = sizeof f->batch,
+                                     .pictures = &f->p,
+                                     .spectrograms = &f->s,
+                                     .foreground = &f->f,
+                                     .background = &f->b};
 }
 
 static void close_fed(fed *f) {
@@ -312,7 +336,8 @@ static void close_fed(fed *f) {
 }
 
 static void fill_fed(oai_dataset *dataset, uint64_t first, fed *f) {
-    oai_batch batch = {.pictures = f->pictures, .spectrograms = f->sounds, .foreground = f->foreground, .background = f->background};
+    oai_batch batch = {
+        .pictures = f->pictures, .spectrograms = f->sounds, .foreground = f->foreground, .background = f->background};
     for (uint32_t k = 0; k < B; k++) MUST(oai_dataset_fill(dataset, first + k, &batch, k));
 }
 
@@ -323,7 +348,8 @@ static void test_fed_batches_train_as_the_manifest_does(void **state) {
     options.image_size = SIDE;
     options.n_steps = 2; /* ten clips: two batches of the first epoch */
     oassl_trainer *trainer;
-    MUST(oassl_trainer_create(context, &options, SOLOS "/manifest.jsonl", SOLOS "/captions.npz", TMP("run_manifest"), &trainer));
+    MUST(oassl_trainer_create(context, &options, SOLOS "/manifest.jsonl", SOLOS "/captions.npz", TMP("run_manifest"),
+                              &trainer));
     MUST(oassl_trainer_run(trainer));
     MUST(oassl_trainer_save_model(trainer, TMP("by_manifest.safetensors")));
     oassl_trainer_destroy(trainer);
@@ -385,13 +411,15 @@ static void test_a_batch_that_does_not_fit(void **state) {
     fill_fed(dataset, 0, &f);
     relink(&f);
     f.batch.spectrograms = NULL;
-    must_name(oassl_trainer_step_batch(f.trainer, &f.batch), OASSL_STATUS_INVALID_ARGUMENT, "'spectrograms'", "missing");
+    must_name(oassl_trainer_step_batch(f.trainer, &f.batch), OASSL_STATUS_INVALID_ARGUMENT, "'spectrograms'",
+              "missing");
     relink(&f);
     f.batch.targets = &f.b;
     must_name(oassl_trainer_step_batch(f.trainer, &f.batch), OASSL_STATUS_INVALID_ARGUMENT, "'targets'", "not used");
     relink(&f);
     f.batch.background_weight = &f.b;
-    must_name(oassl_trainer_step_batch(f.trainer, &f.batch), OASSL_STATUS_INVALID_ARGUMENT, "'background_weight'", "not used");
+    must_name(oassl_trainer_step_batch(f.trainer, &f.batch), OASSL_STATUS_INVALID_ARGUMENT, "'background_weight'",
+              "not used");
     relink(&f);
     f.f = view(f.foreground, 3, B, 2, DIM / 2, 0); /* K = 2 */
     must_name(oassl_trainer_step_batch(f.trainer, &f.batch), OASSL_STATUS_SHAPE_MISMATCH, "foreground", "2");
@@ -406,11 +434,13 @@ static void test_a_batch_that_does_not_fit(void **state) {
     close_fed(&f);
 
     oassl_trainer_shape shape = {.struct_size = sizeof shape, .height = SIDE, .width = SIDE, .frames = FRAMES};
-    must_name(oassl_trainer_create_fed(context, &options, &shape, NULL, &f.trainer), OASSL_STATUS_INVALID_ARGUMENT, "captions", "n_foreground");
+    must_name(oassl_trainer_create_fed(context, &options, &shape, NULL, &f.trainer), OASSL_STATUS_INVALID_ARGUMENT,
+              "captions", "n_foreground");
     options.loss.allow_empty_background = 1;
     open_fed(context, &options, NULL, &f);
     relink(&f);
-    must_name(oassl_trainer_step_batch(f.trainer, &f.batch), OASSL_STATUS_INVALID_ARGUMENT, "'background_weight'", "missing");
+    must_name(oassl_trainer_step_batch(f.trainer, &f.batch), OASSL_STATUS_INVALID_ARGUMENT, "'background_weight'",
+              "missing");
     close_fed(&f);
     oai_dataset_close(dataset);
     oassl_context_destroy(context);
@@ -460,8 +490,8 @@ static void test_nan_stops_training(void **state) {
 
 /* ---- data that does not fit --------------------------------------------------------------------------------- */
 
-static oassl_status create(oassl_context *context, const oassl_trainer_options *options, const char *manifest, const char *captions,
-                           const char *run) {
+static oassl_status create(oassl_context *context, const oassl_trainer_options *options, const char *manifest,
+                           const char *captions, const char *run) {
     oassl_trainer *trainer;
     oassl_status status = oassl_trainer_create(context, options, manifest, captions, run, &trainer);
     oassl_trainer_destroy(trainer);
@@ -491,10 +521,14 @@ static void test_captions_that_do_not_fit(void **state) {
     must_name(create(context, &options, manifest, TMP("no.npz"), run), OASSL_STATUS_NOT_FOUND, "no.npz", "");
     must_name(create(context, &options, manifest, manifest, run), OASSL_STATUS_FORMAT, "manifest.jsonl", "");
     encode_changed(context, TMP("two.npz"),
-                   "{\"id\": \"solo_00000\", \"foreground\": [\"an image of a drum\", \"an image of a bell\"], \"background\": \"an image of a wall\"}");
-    must_name(create(context, &options, manifest, TMP("two.npz"), run), OASSL_STATUS_SHAPE_MISMATCH, "solo_00000", "2 foreground");
-    encode_changed(context, TMP("none.npz"), "{\"id\": \"solo_00000\", \"foreground\": [\"an image of a drum\"], \"background\": \"\"}");
-    must_name(create(context, &options, manifest, TMP("none.npz"), run), OASSL_STATUS_FORMAT, "solo_00000", "allow_empty_background");
+                   "{\"id\": \"solo_00000\", \"foreground\": [\"an image of a drum\", \"an image of a bell\"], "
+                   "\"background\": \"an image of a wall\"}");
+    must_name(create(context, &options, manifest, TMP("two.npz"), run), OASSL_STATUS_SHAPE_MISMATCH, "solo_00000",
+              "2 foreground");
+    encode_changed(context, TMP("none.npz"),
+                   "{\"id\": \"solo_00000\", \"foreground\": [\"an image of a drum\"], \"background\": \"\"}");
+    must_name(create(context, &options, manifest, TMP("none.npz"), run), OASSL_STATUS_FORMAT, "solo_00000",
+              "allow_empty_background");
     options.loss.allow_empty_background = 1;
     options.n_steps = 4;
     options.n_sources = 2;
@@ -506,7 +540,8 @@ static void test_captions_that_do_not_fit(void **state) {
     assert_null(strstr(host.log, "caption"));
     encode_changed(context, TMP("fewer.npz"), "");
     MUST(create(context, &options, manifest, TMP("fewer.npz"), run));
-    if (!strstr(host.log, "1 of 10 records") || !strstr(host.log, "solo_00000")) fail_msg("expected a warning, found: %s", host.log);
+    if (!strstr(host.log, "1 of 10 records") || !strstr(host.log, "solo_00000"))
+        fail_msg("expected a warning, found: %s", host.log);
     oassl_context_destroy(context);
 }
 
@@ -517,25 +552,29 @@ static void test_manifests_and_folders_that_do_not_fit(void **state) {
     const char *manifest = SOLOS "/manifest.jsonl", *captions = SOLOS "/captions.npz", *run = TMP("run_manifests");
     must_name(create(context, &options, TMP("no.jsonl"), captions, run), OASSL_STATUS_NOT_FOUND, "no.jsonl", "");
     options.batch_size = 11;
-    must_name(create(context, &options, manifest, captions, run), OASSL_STATUS_INVALID_ARGUMENT, "10 usable records", "11");
+    must_name(create(context, &options, manifest, captions, run), OASSL_STATUS_INVALID_ARGUMENT, "10 usable records",
+              "11");
     options.batch_size = 4;
     options.audio_preset = OASSL_AUDIO_PRESET_NOPRIOR; /* T = 276: fine */
     MUST(create(context, &options, manifest, captions, run));
     options.audio_preset = 0;
-    must_name(create(context, &options, manifest, captions, SOLOS "/manifest.jsonl/run"), OASSL_STATUS_IO, "manifest.jsonl/run", "");
+    must_name(create(context, &options, manifest, captions, SOLOS "/manifest.jsonl/run"), OASSL_STATUS_IO,
+              "manifest.jsonl/run", "");
     options.task = OASSL_TASK_CLASSIFY;
     char *text = tiny_read(manifest, NULL), *label = strstr(text, "\"label\"");
     assert_non_null(label);
     memcpy(label, "\"labex\"", 7);
     tiny_write_file(SOLOS "/unlabelled.jsonl", text, strlen(text));
-    must_name(create(context, &options, SOLOS "/unlabelled.jsonl", NULL, run), OASSL_STATUS_FORMAT, "unlabelled.jsonl", "solo_00000");
+    must_name(create(context, &options, SOLOS "/unlabelled.jsonl", NULL, run), OASSL_STATUS_FORMAT, "unlabelled.jsonl",
+              "solo_00000");
     free(text);
     options.task = OASSL_TASK_LOCALIZE;
     text = tiny_read(manifest, NULL);
     char *image = strstr(text, "solo_00003.png");
     memcpy(image, "solo_gone3", 10);
     tiny_write_file(SOLOS "/gone.jsonl", text, strlen(text));
-    must_name(create(context, &options, SOLOS "/gone.jsonl", captions, run), OASSL_STATUS_NOT_FOUND, "solo_gone3.png", "");
+    must_name(create(context, &options, SOLOS "/gone.jsonl", captions, run), OASSL_STATUS_NOT_FOUND, "solo_gone3.png",
+              "");
     free(text);
     oassl_context_destroy(context);
 }
@@ -549,7 +588,8 @@ static void test_media_damaged_in_the_middle(void **state) {
     oassl_trainer *trainer;
     size_t bytes;
     char *picture = tiny_read(SOLOS "/images/solo_00004.png", &bytes);
-    MUST(oassl_trainer_create(context, &options, SOLOS "/manifest.jsonl", SOLOS "/captions.npz", TMP("run_damaged"), &trainer));
+    MUST(oassl_trainer_create(context, &options, SOLOS "/manifest.jsonl", SOLOS "/captions.npz", TMP("run_damaged"),
+                              &trainer));
     tiny_write_file(SOLOS "/images/solo_00004.png", picture, bytes / 2);
     must_name(oassl_trainer_run(trainer), OASSL_STATUS_FORMAT, "solo_00004", "images/solo_00004.png");
     tiny_write_file(SOLOS "/images/solo_00004.png", picture, bytes);
