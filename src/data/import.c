@@ -234,13 +234,24 @@ static int by_id(const void *a, const void *b) {
     return strcmp(((const oai_import_item *)a)->id, ((const oai_import_item *)b)->id);
 }
 
-/* Bytewise by id, the map of ids made anew. */
-static oassl_status sort_items(oai_import *m) {
+/* Bytewise by id. */
+static void sort_items(oai_import *m) {
     if (m->n) qsort(m->items, m->n, sizeof *m->items, by_id);
+}
+
+/* After items went or moved. */
+static oassl_status map_ids(oai_import *m) {
     oai_strmap_free(&m->ids);
     oai_strmap_init(&m->ids, m->host);
     for (uint64_t i = 0; i < m->n; i++)
         OAI_TRY(oai_strmap_put(&m->ids, m->items[i].id, strlen(m->items[i].id), (uint32_t)i, NULL));
+    return OASSL_STATUS_OK;
+}
+
+static oassl_status mix(oai_import *m) {
+    OAI_TRY(map_ids(m));
+    OAI_TRY(oai_import_mixtures(m));
+    sort_items(m);
     return OASSL_STATUS_OK;
 }
 
@@ -279,9 +290,8 @@ static oassl_status run(oai_import *m, const oai_import_format *format, const ch
     for (uint64_t i = 0; i < m->n; i++)
         if (!m->items[i].split) m->items[i].split = o->split ? o->split : format->split;
     OAI_TRY(oai_import_media(m));
-    OAI_TRY(sort_items(m));
-    if (o->mix || o->mix_sources) OAI_TRY(oai_import_mixtures(m));
-    OAI_TRY(sort_items(m));
+    sort_items(m);
+    if (o->mix || o->mix_sources) OAI_TRY(mix(m));
     OAI_TRY(strictly(m));
     if (!m->n)
         return oai_fail(OASSL_STATUS_FORMAT, "%s: no records left (%llu read, %llu without media, %llu errors%s%s)",

@@ -35,13 +35,14 @@ static void say(oai_lines *l, const char *text) { put(l, text, strlen(text)); }
 static void quote(oai_lines *l, const char *text) {
     say(l, "\"");
     for (const char *c = text; *c; c++) {
+        size_t plain = 0;
+        while ((unsigned char)c[plain] >= ' ' && c[plain] != '"' && c[plain] != '\\') plain++;
+        put(l, c, plain);
+        c += plain;
+        if (!*c) break;
         char code[8];
-        if (*c == '"' || *c == '\\')
-            put(l, (char[2]){'\\', *c}, 2);
-        else if ((unsigned char)*c < ' ')
-            snprintf(code, sizeof code, "\\u%04x", *c), say(l, code);
-        else
-            put(l, c, 1);
+        snprintf(code, sizeof code, (unsigned char)*c < ' ' ? "\\u%04x" : "\\%c", *c);
+        say(l, code);
     }
     say(l, "\"");
 }
