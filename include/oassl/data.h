@@ -85,7 +85,7 @@ typedef struct oassl_record {
     const char *group;                 /* what items of one picture or clip have in common; NULL when not given */
     int32_t frame_width, frame_height; /* boxes are in pixels of this frame; 0 = of the stored picture */
     int32_t consensus;                 /* 1: truth is where two of a source's boxes agree; 0: the union of its boxes */
-    int32_t numbers_are;               /* OASSL_BOX_* of metric.h, 1..3; 0 = not given */
+    int32_t numbers_are;               /* OASSL_BOX_* of metric.h, 1..4; 0 = not given */
 } oassl_record;
 
 #define OASSL_RECORD_INIT                                                                                             \

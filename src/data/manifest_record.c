@@ -93,19 +93,17 @@ static oassl_status read_numbers(oai_arena *arena, const json_t *object, oassl_r
     return OASSL_STATUS_OK;
 }
 
-/* What the numbers are; those of a 224 x 224 frame are the boxes themselves. */
+/* What the numbers are: the place in the list is OASSL_BOX_* of metric.h. */
 static oassl_status read_coordinates(const json_t *object, oassl_record *r) {
-    static const char *const names[] = {"xyxy 224", "xyxy 0..1", "xywh 0..1", "xyxy 256"}; /* by OASSL_BOX_* */
+    static const char *const names[] = {"", "xyxy 0..1", "xywh 0..1", "xyxy 256", "xyxy 224"};
     const char *name;
     if (!oai_json_has(object, "coordinates")) return OASSL_STATUS_OK;
     OAI_TRY(oai_json_string(object, "coordinates", &name));
-    for (int32_t k = 0; k < 4; k++)
-        if (strcmp(name, names[k]) == 0) {
-            r->numbers_are = k;
-            return OASSL_STATUS_OK;
-        }
-    return oai_json_unexpected("coordinates", "one of xyxy 0..1, xywh 0..1, xyxy 256, xyxy 224",
-                               json_object_get(object, "coordinates"));
+    for (int32_t k = 1; k < 5; k++)
+        if (strcmp(name, names[k]) == 0) r->numbers_are = k;
+    return r->numbers_are ? OASSL_STATUS_OK
+                          : oai_json_unexpected("coordinates", "one of xyxy 0..1, xywh 0..1, xyxy 256, xyxy 224",
+                                                json_object_get(object, "coordinates"));
 }
 
 static oassl_status read_source(oai_arena *arena, const char *folder, const json_t *object,

@@ -378,6 +378,7 @@ static void test_is3_and_vpo(void **state) {
     assert_string_equal(r->sources[0].label, ""); /* names say nothing about classes */
     assert_string_equal(r->image, at("images/airplane_waterfall_river.jpg"));
     assert_box(&r->sources[0], 0, 47, 99, 154, 224);
+    assert_int_equal(r->numbers_are, 4); /* OASSL_BOX_OF_224 */
     oai_manifest_free(m);
     write_text(
         "vpo.json",
