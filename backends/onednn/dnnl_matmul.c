@@ -78,7 +78,6 @@ static oassl_status layout_for(oab_lower *l, const operand *o, int32_t rank, con
     return oab_onednn_strided_layout(l, rank, o->dims, o->strides, out_layout);
 }
 
-/* A product over nothing is zero, which oneDNN does not say. */
 static oassl_status emit(oab_lower *l, const operand *a, const operand *b, const operand *c, int32_t rank) {
     const oassl_graph_node *node = &l->graph->nodes[l->current];
     const uint32_t b_value = oab_onednn_operand(l, l->current, 1);

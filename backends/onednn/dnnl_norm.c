@@ -7,7 +7,7 @@
 typedef struct norm {
     const oab_layout *data, *channels;
     unsigned flags;
-    uint32_t x, gamma;
+    uint32_t x;
 } norm;
 
 /* Rows of channels: [N,C], [N,C,area], or the layout a convolution left. */

@@ -54,9 +54,7 @@ OAB_CLONES static void transpose_block(float *restrict y, const float *restrict 
         for (int64_t i = 0; i < rows; i++) y[i * width + j] = x[j * stride + i];
 }
 
-static void transpose_plane(float *y, const float *x, int64_t rows, int64_t columns, int64_t stride, int64_t first,
-                            int64_t last) {
-    (void)rows;
+static void transpose_plane(float *y, const float *x, int64_t columns, int64_t stride, int64_t first, int64_t last) {
     for (int64_t i = first; i < last; i += 16)
         for (int64_t j = 0; j < columns; j += 16)
             transpose_block(y + i * columns + j, x + j * stride + i, last - i < 16 ? last - i : 16,
@@ -80,7 +78,7 @@ OAB_KERNEL(transpose) {
 #pragma omp parallel for schedule(static) if (parallel)
         for (int64_t item = 0; item < count / n / rows * strips; item++) {
             const int64_t plane = item / strips, first = item % strips * 64;
-            transpose_plane(y + plane * rows * n, x + source_of(&p, last - 1, plane), rows, n, p.stride[last], first,
+            transpose_plane(y + plane * rows * n, x + source_of(&p, last - 1, plane), n, p.stride[last], first,
                             first + 64 < rows ? first + 64 : rows);
         }
     } else {

@@ -235,13 +235,12 @@ OAB_KERNEL(reduce) {
 }
 
 /* The gradient goes to the first maximum in row-major order. */
-static void scatter_to_max(const reduction *r, const float *x, float dy, float *dx, int64_t inner,
-                           int64_t inner_stride) {
+static void scatter_to_max(const reduction *r, const float *x, float dy, float *dx, int64_t inner) {
     int64_t best = 0;
     for (int64_t k = 0; k < r->reduced.count; k++) {
         const int64_t row = offset_of(&r->reduced, k);
         for (int64_t j = 0; j < inner; j++)
-            if (x[row + j * inner_stride] > x[best]) best = row + j * inner_stride;
+            if (x[row + j] > x[best]) best = row + j;
     }
     dx[best] = dy;
 }
@@ -258,7 +257,7 @@ OAB_KERNEL(reduce_max_grad) {
 #pragma omp parallel for schedule(static) if (count >= 16384)
     for (int64_t k = 0; k < r.kept.count * columns; k++) {
         const int64_t at = offset_of(&r.kept, k / columns) + k % columns;
-        scatter_to_max(&r, x + at, dy[k], dx + at, inner, 1);
+        scatter_to_max(&r, x + at, dy[k], dx + at, inner);
     }
     return OASSL_STATUS_OK;
 }
