@@ -58,28 +58,30 @@ for method in lvs oassl; do
     score $method twins twins
 done
 
-row() { # row NAME FILE SECTION
-    awk -v name="$1" -v section="\"$3\"" '
+row() { # row NAME FILE SECTION CONFIDENCE_KEY
+    awk -v name="$1" -v section="\"$3\"" -v key="\"$4\"" '
+        index($0, key) { line = $0; gsub(/[",:]/, " ", line); split(line, part, " "); confidence = sprintf("%.3f", part[2]) }
         index($0, section) { on = 1 }
         on && /"(pointing|twin|adaptive_success_30|adaptive_success_50|ap)"/ {
             gsub(/[",:]/, " "); value[$1] = $2; seen++
-            if (seen == 5) { on = 0; exit }
+            if (seen == 5) on = 0
         }
-        END { printf "  %-28s %9.3f %9.3f %9.3f %9.3f %9.3f\n", name, value["pointing"], value["twin"],
-                     value["adaptive_success_30"], value["adaptive_success_50"], value["ap"] }' "$2"
+        END { printf "  %-28s %9.3f %9.3f %9.3f %9.3f %9.3f %11s\n", name, value["pointing"], value["twin"],
+                     value["adaptive_success_30"], value["adaptive_success_50"], value["ap"], confidence }' "$2"
 }
 
 table() { # table TITLE TRAINED SET
-    printf '\n%-30s %9s %9s %9s %9s %9s\n' "$1" pointing twin adapt@.3 adapt@.5 AP
-    row "OA-SSL" "$run/scores/oassl-$2-$3.json" scores
-    row "OA-SSL, wrong sound" "$run/scores/oassl-$2-$3.json" mismatched
-    row "LVS baseline" "$run/scores/lvs-$2-$3.json" scores
-    row "LVS baseline, wrong sound" "$run/scores/lvs-$2-$3.json" mismatched
-    row "centre box" "$run/scores/oassl-$2-$3.json" centre_box
-    row "whole image" "$run/scores/oassl-$2-$3.json" whole_image
+    printf '\n%-30s %9s %9s %9s %9s %9s %11s\n' "$1" pointing twin adapt@.3 adapt@.5 AP confidence
+    row "OA-SSL" "$run/scores/oassl-$2-$3.json" scores confidence
+    row "OA-SSL, wrong sound" "$run/scores/oassl-$2-$3.json" mismatched mismatched_confidence
+    row "LVS baseline" "$run/scores/lvs-$2-$3.json" scores confidence
+    row "LVS baseline, wrong sound" "$run/scores/lvs-$2-$3.json" mismatched mismatched_confidence
+    row "centre box" "$run/scores/oassl-$2-$3.json" centre_box none
+    row "whole image" "$run/scores/oassl-$2-$3.json" whole_image none
 }
 table "one source" solo solo
 table "duets" solo duet
 table "trained on twins only: twins" twins twins
 printf '\ntwin: how often the peak on the playing instrument is above its silent look-alike (chance 0.5)\n'
+printf 'confidence: probability that the picture shows what makes the sound, fitted on validation pairs\n'
 printf 'overlays (green: playing, red: silent twins): %s\n' "$run/overlays"
