@@ -100,7 +100,8 @@ OASSL_API oassl_status oassl_trainer_options_set(oassl_trainer_options *options,
 OASSL_API oassl_status oassl_trainer_options_read(oassl_trainer_options *options, const char *path);
 
 /* `captions_path` may be NULL when the loss needs no captions.  `run_dir` is created; it receives last.safetensors,
- * best.safetensors, log.jsonl and config.json.  Every record of the train split is checked before training starts. */
+ * best.safetensors, log.jsonl and config.json.  It learns from the records of split "train" and validates on those of
+ * "val"; a manifest without splits is for training.  Every record is checked before training starts. */
 OASSL_API oassl_status oassl_trainer_create(oassl_context *context, const oassl_trainer_options *options,
                                             const char *manifest_path, const char *captions_path, const char *run_dir,
                                             oassl_trainer **out_trainer);

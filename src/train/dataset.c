@@ -162,7 +162,14 @@ static void drop_without_captions(oai_dataset *d, const char *split) {
     d->n = n;
 }
 
+static bool has_splits(const oassl_manifest *manifest) {
+    for (uint64_t i = 0; i < oai_manifest_count(manifest); i++)
+        if (oai_manifest_at(manifest, i)->split[0]) return true;
+    return false;
+}
+
 static oassl_status take_split(oai_dataset *d, const char *split) {
+    if (strcmp(split, "train") == 0 && !has_splits(d->manifest)) split = ""; /* all records */
     d->n = oai_manifest_split(d->manifest, split, NULL, 0);
     d->numbers = oai_alloc(d->host, d->n * sizeof *d->numbers);
     if (!d->numbers) return oai_no_memory(d->n * sizeof *d->numbers, "a split");

@@ -555,6 +555,11 @@ static void test_manifests_and_folders_that_do_not_fit(void **state) {
     must_name(create(context, &options, manifest, captions, run), OASSL_STATUS_INVALID_ARGUMENT, "10 usable records",
               "11");
     options.batch_size = 4;
+    char *whole = tiny_read(manifest, NULL);
+    for (char *split = strstr(whole, "\"split\""); split; split = strstr(split, "\"split\"")) memcpy(split, "\"share\"", 7);
+    tiny_write_file(SOLOS "/whole.jsonl", whole, strlen(whole));
+    free(whole);
+    MUST(create(context, &options, SOLOS "/whole.jsonl", captions, run)); /* no splits: all is for training */
     options.audio_preset = OASSL_AUDIO_PRESET_NOPRIOR; /* T = 276: fine */
     MUST(create(context, &options, manifest, captions, run));
     options.audio_preset = 0;
