@@ -77,6 +77,7 @@ int cmd_captions(int argc, char **argv);
 int cmd_data(int argc, char **argv);
 int cmd_train(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
+int cmd_metrics(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_localize(int argc, char **argv);
 int cmd_encode(int argc, char **argv);

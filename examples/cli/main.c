@@ -14,6 +14,7 @@ static const struct {
     {"data", cmd_data, "published annotation files: import, check, count"},
     {"train", cmd_train, "train a model, or pre-train its visual trunk"},
     {"eval", cmd_eval, "score a model on a manifest"},
+    {"metrics", cmd_metrics, "score heat-maps made elsewhere, by published protocols"},
     {"report", cmd_report, "results side by side in one HTML page"},
     {"localize", cmd_localize, "find a sound in a picture"},
     {"encode", cmd_encode, "features of a picture, a sound or a text"},

@@ -95,7 +95,8 @@ enum {
     OASSL_BOX_PIXELS = 0,     /* x0 y0 x1 y1 in pixels of the (part's) picture */
     OASSL_BOX_NORMALISED = 1, /* x0 y0 x1 y1 in 0..1: VGG-SS */
     OASSL_BOX_XYWH = 2,       /* x y width height in 0..1: MUSIC */
-    OASSL_BOX_OF_256 = 3      /* x0 y0 x1 y1 on 256 x 256, truncated to integers: Flickr-SoundNet */
+    OASSL_BOX_OF_256 = 3,     /* x0 y0 x1 y1 on 256 x 256, truncated to integers: Flickr-SoundNet */
+    OASSL_BOX_OF_224 = 4      /* x0 y0 x1 y1 on 224 x 224, truncated to integers: IS3, VPO, AVSBench */
 };
 
 /* One thing in the picture: a source, or something silent. */
@@ -206,6 +207,18 @@ OASSL_API oassl_status oassl_metric_protocol_rules(const char *protocol, char *o
  * id twice, a source without box or mask, a bad box; SHAPE_MISMATCH: a map that is not [h, w].  After a failure the
  * metric is as before. */
 OASSL_API oassl_status oassl_metric_add(oassl_metric *metric, const oassl_metric_sample *sample);
+/* Hands over sample `index`, 0..n-1; called from several threads at once.  What it points to must stay until `release`
+ * is called for it (from the same thread), or, without one, until oassl_metric_add_all returns. */
+typedef struct oassl_metric_feed {
+    oassl_status (*sample)(void *user, uint64_t index, oassl_metric_sample *out_sample, void **out_kept);
+    void (*release)(void *user, void *kept); /* may be NULL */
+    void *user;
+} oassl_metric_feed;
+/* Adds n samples on the context's threads.  The result is bit for bit that of adding them one by one.  Progress and
+ * cancelling through the context's callback, from the calling thread.  After a failure the metric is as before; the
+ * text is that of the failing sample with the lowest number that was looked at. */
+OASSL_API oassl_status oassl_metric_add_all(const oassl_context *context, oassl_metric *metric, uint64_t n,
+                                            const oassl_metric_feed *feed);
 /* Adds all samples of `from`, which stays as it is.  Options must be the same. */
 OASSL_API oassl_status oassl_metric_merge(oassl_metric *metric, const oassl_metric *from);
 /* `out_result->struct_size` set by the caller.  With no samples every score is 0. */
@@ -224,6 +237,41 @@ OASSL_API oassl_status oassl_metric_find_value(oassl_metric *metric, const char 
  * the closing NUL; *out_bytes is what the whole text needs.  capacity 0 asks for the size. */
 OASSL_API oassl_status oassl_metric_json(oassl_metric *metric, char *out_text, uint64_t capacity,
                                          uint64_t *out_bytes);
+
+/* ---- heat-maps made elsewhere ---------------------------------------------------------------------------------- */
+
+/* A stack or a folder of heat-maps, as `oassl metrics` reads them:
+ *   maps.npy    [N, h, w], or [N, K, h, w] for K maps a sample; mapped, not read into memory
+ *   maps.npz    "maps" as above; optionally "ids" [N] (text), "counts" [N] (of the K maps the first so many are there),
+ *               "objects" [N, h, w] (object maps), "confidence" [N]
+ *   folder      <id>.npy, each [h, w] or [K, h, w]
+ * Elements are f4, f8, f2, i4, i8 or u1.  Any number of threads may read. */
+typedef struct oassl_maps oassl_maps;
+OASSL_API oassl_status oassl_maps_open(const oassl_context *context, const char *path, oassl_maps **out_maps);
+OASSL_API void oassl_maps_close(oassl_maps *maps);
+OASSL_API uint64_t oassl_maps_count(const oassl_maps *maps);
+/* NULL for a stack without ids, and past the end. */
+OASSL_API const char *oassl_maps_id(const oassl_maps *maps, uint64_t index);
+/* NOT_FOUND names the id. */
+OASSL_API oassl_status oassl_maps_find(const oassl_maps *maps, const char *id, uint64_t *out_index);
+
+typedef struct oassl_map_set {
+    uint32_t struct_size;
+    uint32_t n_maps;
+    oassl_tensor maps[OASSL_METRIC_MAX_SOURCES];
+    oassl_tensor object; /* data NULL = none */
+    double confidence;
+    int32_t has_confidence;
+    int32_t reserved;
+    void *owned; /* memory of the above, or NULL */
+} oassl_map_set;
+
+#define OASSL_MAP_SET_INIT                                                                                            \
+    { sizeof(oassl_map_set) }
+
+/* `out_set->struct_size` set by the caller; to be released. */
+OASSL_API oassl_status oassl_maps_get(const oassl_maps *maps, uint64_t index, oassl_map_set *out_set);
+OASSL_API void oassl_maps_release(const oassl_maps *maps, oassl_map_set *set);
 
 /* ---- retrieval and the gap between the modalities ------------------------------------------------------------- */
 
@@ -248,6 +296,23 @@ typedef struct oassl_retrieval {
 OASSL_API oassl_status oassl_metric_retrieval(const oassl_context *context, const oassl_tensor *pictures,
                                               const oassl_tensor *sounds, const int64_t *labels,
                                               oassl_retrieval *out_result);
+
+/* Features kept in a file: .npz with "pictures" and "sounds" [n, d], f4 or f8, and optionally "labels" [n], text or
+ * integers. */
+typedef struct oassl_retrieval_features {
+    uint32_t struct_size;
+    uint32_t reserved;
+    oassl_tensor pictures, sounds;
+    int64_t *labels; /* NULL = none */
+} oassl_retrieval_features;
+
+#define OASSL_RETRIEVAL_FEATURES_INIT                                                                                 \
+    { sizeof(oassl_retrieval_features) }
+
+/* `out_features->struct_size` set by the caller; freed by the second. */
+OASSL_API oassl_status oassl_retrieval_load(const oassl_context *context, const char *path,
+                                            oassl_retrieval_features *out_features);
+OASSL_API void oassl_retrieval_free(const oassl_context *context, oassl_retrieval_features *features);
 
 #ifdef __cplusplus
 }

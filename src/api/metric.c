@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/tensor_view.h"
+#include "metric/maps.h"
 #include "metric/metric.h"
 #include "metric/retrieval.h"
 #include "runtime/context.h"
@@ -259,4 +260,55 @@ oassl_status oassl_metric_retrieval(const oassl_context *context, const oassl_te
     oai_free(host, a);
     if (status == OASSL_STATUS_OK) OAI_GIVE(result, out_result);
     return status;
+}
+
+/* ---- many at once, and maps made elsewhere ------------------------------------------------------------------------ */
+
+oassl_status oassl_metric_add_all(const oassl_context *context, oassl_metric *metric, uint64_t n, const oassl_metric_feed *feed) {
+    if (!context) return null_argument(__func__, "context");
+    if (!metric) return null_argument(__func__, "metric");
+    if (!feed || !feed->sample) return null_argument(__func__, "feed->sample");
+    return oai_metric_add_all(oai_context_host(context), metric, n, feed);
+}
+
+oassl_status oassl_maps_open(const oassl_context *context, const char *path, oassl_maps **out_maps) {
+    if (!out_maps) return null_argument(__func__, "out_maps");
+    *out_maps = NULL;
+    if (!context) return null_argument(__func__, "context");
+    if (!path) return null_argument(__func__, "path");
+    return oai_maps_open(oai_context_host(context), path, out_maps);
+}
+
+void oassl_maps_close(oassl_maps *maps) { oai_maps_close(maps); }
+uint64_t oassl_maps_count(const oassl_maps *maps) { return maps ? oai_maps_count(maps) : 0; }
+const char *oassl_maps_id(const oassl_maps *maps, uint64_t index) { return maps ? oai_maps_id(maps, index) : NULL; }
+
+oassl_status oassl_maps_find(const oassl_maps *maps, const char *id, uint64_t *out_index) {
+    if (!maps) return null_argument(__func__, "maps");
+    if (!id) return null_argument(__func__, "id");
+    if (!out_index) return null_argument(__func__, "out_index");
+    return oai_maps_find(maps, id, out_index);
+}
+
+oassl_status oassl_maps_get(const oassl_maps *maps, uint64_t index, oassl_map_set *out_set) {
+    if (!maps) return null_argument(__func__, "maps");
+    if (!out_set) return null_argument(__func__, "out_set");
+    if (out_set->struct_size != sizeof *out_set) return bad_size(__func__, "out_set", out_set->struct_size);
+    return oai_maps_get(maps, index, out_set);
+}
+
+void oassl_maps_release(const oassl_maps *maps, oassl_map_set *set) {
+    if (maps && set) oai_maps_release(maps, set);
+}
+
+oassl_status oassl_retrieval_load(const oassl_context *context, const char *path, oassl_retrieval_features *out_features) {
+    if (!context) return null_argument(__func__, "context");
+    if (!path) return null_argument(__func__, "path");
+    if (!out_features) return null_argument(__func__, "out_features");
+    if (out_features->struct_size != sizeof *out_features) return bad_size(__func__, "out_features", out_features->struct_size);
+    return oai_retrieval_load(oai_context_host(context), path, out_features);
+}
+
+void oassl_retrieval_free(const oassl_context *context, oassl_retrieval_features *features) {
+    if (context && features) oai_retrieval_free(oai_context_host(context), features);
 }

@@ -315,14 +315,14 @@ static oassl_status mask_figures(maker *m, uint32_t figures) {
 
 /* ---- all of them ------------------------------------------------------------------------------------------------ */
 
-/* A grid's best threshold is that of the largest AUC (the first of equals), as checkpoints are chosen; of masks, mIoU. */
+/* A grid's best threshold is that of the largest AUC (the first of equals, rounding aside), as checkpoints are chosen; of masks, mIoU. */
 static void note_best(maker *m, uint64_t first) {
     const oai_figures *f = m->out;
     const oai_variant *v = &m->l->variants[m->variant];
     if (v->rules->cut != OAI_CUT_GRID || v->cut != OAI_CUT_FIXED) return;
     for (uint64_t i = first; i < f->n; i++) {
         const char *name = f->values[i].name + strlen(v->prefix);
-        if ((strcmp(name, "auc") != 0 && (strcmp(name, "miou") != 0 || !has_masks(m))) || f->values[i].value <= m->best_auc) continue;
+        if ((strcmp(name, "auc") != 0 && (strcmp(name, "miou") != 0 || !has_masks(m))) || f->values[i].value <= m->best_auc + 1e-12) continue;
         m->best_auc = f->values[i].value, m->best_at = v->at;
         m->best_first = first, m->best_n = f->n - first;
     }

@@ -13,13 +13,14 @@ static bool slavc_scale(const oai_rules *r) { return r->resize == OAI_MAP_BICUBI
 static oai_scoring scoring_of(const oai_variant *v, const oai_judging *j) {
     oai_scoring s = {v->rules->score, j->tau, j->bias};
     if (s.kind == OAI_SCORE_COSINE && v->system != OAI_SYSTEM_MAP) s.kind = OAI_SCORE_RAW; /* scaled when mixed */
+    if (s.kind == OAI_SCORE_INVERTED) s.kind = OAI_SCORE_RAW; /* the view is inverted, so that its rounding counts in AP too */
     if (s.kind == OAI_SCORE_SIGMOID && j->probabilities) s.kind = OAI_SCORE_RAW;
     return s;
 }
 
 static oassl_status view_of(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, int32_t from, int32_t part, oai_view **out) {
     oai_view_key key = {.from = from, .resize = v->resize, .place = v->rules->place, .part = part,
-                        .negated = v->rules->score == OAI_SCORE_INVERTED};
+                        .inverted = v->rules->score == OAI_SCORE_INVERTED};
     bool slavc = slavc_scale(v->rules);
     if (v->system == OAI_SYSTEM_OBJECT) {
         key.from = OAI_FROM_OBJECT, key.resize = v->rules->resize;

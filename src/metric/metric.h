@@ -10,6 +10,8 @@
 oassl_status oai_metric_create(const oai_host *host, const oassl_metric_options *options, oassl_metric **out_metric);
 void oai_metric_free(oassl_metric *metric);
 oassl_status oai_metric_add(oassl_metric *metric, const oassl_metric_sample *sample);
+/* On host->n_threads threads. */
+oassl_status oai_metric_add_all(const oai_host *host, oassl_metric *metric, uint64_t n, const oassl_metric_feed *feed);
 oassl_status oai_metric_merge(oassl_metric *metric, const oassl_metric *from);
 oassl_status oai_metric_compute(const oassl_metric *metric, oassl_metric_result *out_result);
 oassl_status oai_metric_pair_at(oassl_metric *metric, uint64_t index, oassl_metric_pair *out_pair);

@@ -9,4 +9,7 @@
 oassl_status oai_retrieval(const oai_host *host, double *pictures, double *sounds, uint64_t n, uint64_t d, const int64_t *labels,
                            oassl_retrieval *out_result);
 
+oassl_status oai_retrieval_load(const oai_host *host, const char *path, oassl_retrieval_features *out_features);
+void oai_retrieval_free(const oai_host *host, oassl_retrieval_features *features);
+
 #endif

@@ -128,8 +128,8 @@ static oassl_status check_truth(const oai_sample_cache *c, const oassl_metric_tr
     if (t->mask) return OASSL_STATUS_OK;
     if ((!t->boxes && !t->numbers) || t->n_boxes == 0) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "neither box nor mask");
     if (t->n_boxes > MAX_BOXES) return oai_fail(OASSL_STATUS_UNSUPPORTED, "%u boxes, at most %d", t->n_boxes, MAX_BOXES);
-    if (t->numbers && (t->numbers_are < OASSL_BOX_PIXELS || t->numbers_are > OASSL_BOX_OF_256))
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "numbers_are is %d, expected 0..3", t->numbers_are);
+    if (t->numbers && (t->numbers_are < OASSL_BOX_PIXELS || t->numbers_are > OASSL_BOX_OF_224))
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "numbers_are is %d, expected 0..4", t->numbers_are);
     if (t->numbers && t->part >= c->n_parts)
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "part is %u, the picture has %u", t->part, c->n_parts);
     for (uint32_t i = 0; i < t->n_boxes && !t->numbers; i++) {
@@ -222,7 +222,7 @@ oassl_status oai_sample_cache_load(oai_sample_cache *c, const oassl_metric_sampl
 
 static bool same_key(const oai_view_key *a, const oai_view_key *b) {
     return a->from == b->from && a->resize == b->resize && a->object_resize == b->object_resize && a->place == b->place &&
-           a->part == b->part && a->mix == b->mix && a->negated == b->negated && a->alpha == b->alpha;
+           a->part == b->part && a->mix == b->mix && a->inverted == b->inverted && a->alpha == b->alpha;
 }
 
 static void canvas_of(const oai_sample_cache *c, int32_t place, int64_t *out_h, int64_t *out_w) {
@@ -336,14 +336,15 @@ static oassl_status fill_view(oai_sample_cache *c, const oai_view_key *key, kept
         baseline(c, key->from, e->view.v);
     } else if (key->mix != OAI_MIX_NONE) {
         OAI_TRY(mix(c, key, &e->view));
-    } else if (key->negated || key->place == OAI_PLACE_PART) {
+    } else if (key->inverted || key->place == OAI_PLACE_PART) {
         oai_view_key base = *key;
         oai_view *from;
-        if (key->negated) base.negated = 0;
+        if (key->inverted) base.inverted = 0;
         else base.place = OAI_PLACE_CANVAS;
         OAI_TRY(oai_sample_cache_view(c, base, &from));
-        if (!key->negated) crop(c, from, key->part, e->view.v);
-        for (size_t i = 0; key->negated && i < from->n; i++) e->view.v[i] = -from->v[i];
+        if (!key->inverted) crop(c, from, key->part, e->view.v);
+        oai_scoring minmax = {OAI_SCORE_MINMAX, 0, 0};
+        for (size_t i = 0; key->inverted && i < from->n; i++) e->view.v[i] = 1 - oai_score_of(from, &minmax, from->v[i]);
     } else if (key->from == OAI_FROM_SUM || key->from == OAI_FROM_LARGEST) {
         OAI_TRY(combine(c, key, &e->view));
     } else {
@@ -383,8 +384,9 @@ static void as_fractions(const oai_sample_cache *c, const oassl_metric_truth *t,
     const oassl_metric_sample *s = c->sample;
     double width = (double)s->width / (s->axis ? 1 : c->n_parts), height = (double)s->height / (s->axis ? c->n_parts : 1);
     for (int32_t i = 0; i < 4; i++) {
-        double side = t->numbers_are == OASSL_BOX_OF_256 ? 256 : t->numbers_are == OASSL_BOX_PIXELS ? (i & 1 ? height : width) : 1;
-        double v = t->numbers_are == OASSL_BOX_OF_256 ? trunc(b[i]) : b[i];
+        static const double sides[] = {0, 1, 1, 256, 224};
+        double side = t->numbers_are == OASSL_BOX_PIXELS ? (i & 1 ? height : width) : sides[t->numbers_are];
+        double v = t->numbers_are >= OASSL_BOX_OF_256 ? trunc(b[i]) : b[i];
         if (t->numbers_are == OASSL_BOX_XYWH && reading != OAI_READ_AS_XYXY && i >= 2) v += b[i - 2];
         out[i] = clamp01(v / side);
     }
@@ -397,6 +399,7 @@ static void as_pixels(const oai_sample_cache *c, const oassl_metric_truth *t, co
     switch (t->numbers_are) {
     case OASSL_BOX_NORMALISED: oai_box_to_pixels(b, 1, 1, c->size, out); return;
     case OASSL_BOX_OF_256: oai_box_to_pixels(whole, 256, 256, c->size, out); return;
+    case OASSL_BOX_OF_224: oai_box_to_pixels(whole, 224, 224, c->size, out); return;
     case OASSL_BOX_PIXELS:
         oai_box_to_pixels(b, (double)s->width / (s->axis ? 1 : c->n_parts), (double)s->height / (s->axis ? c->n_parts : 1), c->size, out);
         return;

@@ -15,7 +15,7 @@ typedef struct oai_view_key {
     int32_t from; /* map number or OAI_FROM_* */
     int32_t resize, object_resize, place, part;
     int32_t mix;
-    int32_t negated; /* -M */
+    int32_t inverted; /* 1 - minmax(M) */
     double alpha;
 } oai_view_key;
 

@@ -132,7 +132,6 @@ double oai_score_of(const oai_view *view, const oai_scoring *scoring, double v) 
     switch (scoring->kind) {
     case OAI_SCORE_MINMAX: return range == 0 ? v : (v - view->lo) / range;
     case OAI_SCORE_NEGATED: return range == 0 ? v : 1 - (view->hi - v) / range;
-    case OAI_SCORE_INVERTED: return 1 - (range == 0 ? -v : (view->hi - v) / range);
     case OAI_SCORE_COSINE: return (v + 1 / scoring->tau) / (2 / scoring->tau);
     case OAI_SCORE_SIGMOID: return 1 / (1 + exp(-(v + scoring->bias)));
     default: return v;

@@ -15,7 +15,7 @@ enum { OAI_TRUTH_UNION = 0, OAI_TRUTH_CONSENSUS = 1, OAI_TRUTH_COUNT = 2 };
 enum {
     OAI_SCORE_MINMAX = 0,  /* (v - min) / (max - min); v itself when the map is constant */
     OAI_SCORE_NEGATED = 1, /* 1 - minmax(-M): the same up to rounding */
-    OAI_SCORE_INVERTED = 2, /* 1 - minmax(M): needs a view of -M, see oai_view_negate */
+    OAI_SCORE_INVERTED = 2, /* 1 - minmax(M): falls with v, so a view of it is made and taken as it is */
     OAI_SCORE_RAW = 3,
     OAI_SCORE_COSINE = 4, /* (v + 1/tau) / (2/tau) */
     OAI_SCORE_SIGMOID = 5 /* 1 / (1 + exp(-(v + bias))) */
