@@ -391,7 +391,7 @@ static void card(FILE *out, const json_t *sample) {
               "<figcaption><span>0 s</span><span>0 to 8 kHz</span><span>3 s</span></figcaption></figure>\n",
               out);
     }
-    fputs("<table><thead><tr><th></th><th>peak</th><th>AP</th><th>cIoU</th><th>adaptive</th></tr></thead><tbody>\n", out);
+    fputs("<table class=\"pairs\"><thead><tr><th></th><th>peak</th><th>AP</th><th>cIoU</th><th>adaptive</th></tr></thead><tbody>\n", out);
     json_array_foreach(json_object_get(sample, "sources"), i, value) {
         fputs("<tr><th scope=\"row\">", out);
         const char *label = json_string_value(json_object_get(value, "label"));

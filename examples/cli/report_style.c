@@ -65,6 +65,7 @@ const char report_style[] =
     ".sound img{height:96px}\n"
     ".sound figcaption{display:flex;justify-content:space-between}\n"
     ".card table{width:100%;margin-top:8px;font-size:.85rem;min-width:0}\n"
+    ".pairs{table-layout:fixed}.pairs th:first-child{width:27%}.card .pairs tbody th{overflow-wrap:anywhere}.card .pairs thead th{font-size:.78rem;overflow-wrap:normal}.card .pairs th,.card .pairs td{padding-right:3px}\n"
     ".card tbody th,.card thead th:first-child{background:none;position:static}\n"
     ".card tbody th{min-width:0}.card th,.card td{padding:3px 8px 3px 0;border-bottom:0}\n"
     ".card thead th{color:var(--soft);font-weight:400}\n"
