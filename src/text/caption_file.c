@@ -233,8 +233,10 @@ static bool is_caption_line(span line) {
 static oassl_status read_text(const loader *l, span whole) {
     span text = trimmed(whole);
     if (text.at == text.end) return oai_caption_report(l->set, OAI_CAPTION_ERROR, 0, NULL, "the file has no captions");
-    if (memchr(text.at, 0, (size_t)(text.end - text.at)))
-        return oai_caption_report(l->set, OAI_CAPTION_ERROR, 0, NULL, "not text: there is a NUL byte");
+    const char *nul = memchr(text.at, 0, (size_t)(text.end - text.at));
+    if (nul)
+        return oai_caption_report(l->set, OAI_CAPTION_ERROR, 1 + lines_between(whole.at, nul), NULL,
+                                  "not text: there is a NUL byte");
     const char *newline = memchr(text.at, '\n', (size_t)(text.end - text.at));
     span first = trimmed((span){text.at, newline ? newline : text.end}), object = {0};
     if (is_caption_line(first)) return read_lines(l, whole);

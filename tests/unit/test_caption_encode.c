@@ -2,6 +2,8 @@
 #define TEST_NAME "caption_encode"
 #include "hostile.h"
 
+#include <time.h>
+
 #include "base/sha256.h"
 #include "oassl/caption.h"
 #include "text/caption_encode.h"
@@ -282,10 +284,79 @@ static void test_bad_composites(void **state) {
     close_fixture(&f);
 }
 
+/* ---- hostile and large files --------------------------------------------------------------------------------------- */
+
+static char *repeat(const char *text, size_t n) {
+    size_t bytes = strlen(text);
+    char *out = malloc(n * bytes + 1);
+    assert_non_null(out);
+    for (size_t i = 0; i < n; i++) memcpy(out + i * bytes, text, bytes);
+    out[n * bytes] = 0;
+    return out;
+}
+
+/* One good line, then the bad one: a single error on line 2 that says what is wrong. */
+static void check_line(const char *bad, size_t bytes, const char *words) {
+    static const char good[] = "{\"id\": \"g\", \"foreground\": \"an image of a\", \"background\": \"an image of b\"}\n";
+    char *text = malloc(sizeof good + bytes);
+    memcpy(text, good, sizeof good - 1);
+    memcpy(text + sizeof good - 1, bad, bytes);
+    put_file(TMP("hostile.jsonl"), text, sizeof good - 1 + bytes);
+    oai_caption_set *set;
+    assert_ok(oai_caption_set_load(host, TMP("hostile.jsonl"), NULL, &set));
+    assert_int_equal(set->n_errors, 1);
+    assert_int_equal(set->defects[0].line, 2);
+    if (!strstr(set->defects[0].text, words)) fail_msg("'%s' does not say '%s'", set->defects[0].text, words);
+    oai_caption_set_destroy(set);
+    free(text);
+}
+
+static void test_hostile(void **state) {
+    (void)state;
+    char *deep[] = {repeat("[", 1000000), repeat("{\"a\":", 300000), repeat("9", 1000000)};
+    for (int i = 0; i < 2; i++) check_line(deep[i], strlen(deep[i]), "depth");
+    char *number = malloc(strlen(deep[2]) + 16);
+    sprintf(number, "{\"id\": %s}", deep[2]);
+    check_line(number, strlen(number), "too big integer");
+    free(number);
+    for (int i = 0; i < 3; i++) free(deep[i]);
+    static const char *const lines[][2] = {{"{\"id\": 1e99999}", "overflow"},
+                                           {"{\"id\": \"a\xff\"}", "unable to decode byte 0xff"},
+                                           {"{\"id\": \"\xC0\x80\"}", "unable to decode byte 0xc0"},
+                                           {"{\"id\": \"a\\ud800\"}", "invalid Unicode"},
+                                           {"{\"id\": \"a\\u0000b\"}", "\\u0000"},
+                                           {"{\"id\": \"a\", \"id\": \"b\"}", "duplicate"},
+                                           {"{\"id\": \"a", "premature end"}};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) check_line(lines[i][0], strlen(lines[i][0]), lines[i][1]);
+    check_line("{\"id\": \"a\0\"}", 12, "NUL byte");
+}
+
+/* 200,000 lines in under 5 s of this processor's time. */
+static void test_many_lines(void **state) {
+    (void)state;
+    static const char line[] =
+        "{\"id\": \"clip%06d\", \"labels\": [\"guitar\"], \"foreground\": \"an image of a man with a dark coat playing an "
+        "acoustic guitar on a chair\", \"background\": \"an image of a sofa, a lamp, two violins and a closed piano\"}\n";
+    FILE *file = fopen(TMP("many.jsonl"), "w");
+    assert_non_null(file);
+    for (int i = 0; i < 200000; i++) fprintf(file, line, i);
+    assert_int_equal(fclose(file), 0);
+    oai_caption_set *set;
+    clock_t start = clock();
+    assert_ok(oai_caption_set_load(host, TMP("many.jsonl"), NULL, &set));
+    double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+    print_message("200,000 lines: %.2f s\n", seconds);
+    assert_int_equal(set->n_captions, 200000);
+    assert_true(seconds < 5);
+    oai_caption_set_destroy(set);
+    unlink(TMP("many.jsonl"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_sha256),         cmocka_unit_test(test_prompt),
                                        cmocka_unit_test(test_resume),         cmocka_unit_test(test_torn_journal),
                                        cmocka_unit_test(test_locked_journal), cmocka_unit_test(test_composites),
-                                       cmocka_unit_test(test_bad_composites)};
+                                       cmocka_unit_test(test_bad_composites), cmocka_unit_test(test_hostile),
+                                       cmocka_unit_test(test_many_lines)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
