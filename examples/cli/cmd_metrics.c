@@ -132,6 +132,7 @@ static int score(const oassl_context *context, const settings *s, json_t *out) {
         oassl_metric_feed feed = {take_sample, release_sample, &j};
         oassl_status status = oassl_metric_add_all(context, metric, j.n, &feed);
         if (status == OASSL_STATUS_OK && s->report && !(page = report_create(context))) code = 1;
+        if (status == OASSL_STATUS_OK && page) status = report_look_up(page, s->data);
         if (status == OASSL_STATUS_OK) status = feed_report(page, &j);
         if (status == OASSL_STATUS_OK) status = protocols_to_json(metric, out);
         if (status != OASSL_STATUS_OK) code = cli_failed(status);

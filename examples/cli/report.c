@@ -45,6 +45,7 @@ static const char *const curve_names[N_CURVES] = {"model", "mismatched", "centre
 
 struct report {
     const oassl_context *context;
+    oassl_manifest *manifest; /* where media are found; NULL = not */
     char folder[PATH_MAX]; /* for pictures on their way into the page */
     tally curves[N_CURVES];
     groups classes, sizes;
@@ -78,6 +79,7 @@ void report_destroy(report *r) {
     snprintf(path, sizeof path, "%s/picture.jpg", r->folder);
     unlink(path);
     rmdir(r->folder);
+    oassl_manifest_destroy(r->manifest);
     free_groups(&r->classes);
     free_groups(&r->sizes);
     for (size_t i = 0; i < r->n_best; i++) json_decref(r->best[i].card);
@@ -184,6 +186,30 @@ static void keep(kept *list, size_t *n, size_t at, kept item) {
     ++*n;
 }
 
+oassl_status report_look_up(report *r, const char *manifest_path) {
+    oassl_manifest_options options = OASSL_MANIFEST_OPTIONS_INIT;
+    options.missing = OASSL_MISSING_KEEP;
+    return oassl_manifest_load(r->context, manifest_path, &options, &r->manifest);
+}
+
+/* The card of a sample, with what the manifest knows of its media. */
+static oassl_status make_card(const report *r, const oassl_metric_sample *sample, const oassl_image *picture, const oassl_audio *sound,
+                              const oassl_metric_pair *pairs, double score, json_t **out_card) {
+    oassl_image image = {0};
+    oassl_audio audio = {0};
+    oassl_record record = OASSL_RECORD_INIT;
+    uint64_t number;
+    if (!picture && !sound && r->manifest && oassl_manifest_find(r->manifest, sample->id, &number) == OASSL_STATUS_OK &&
+        oassl_manifest_record(r->manifest, number, &record) == OASSL_STATUS_OK && record.n_mix == 0) {
+        if (record.image && oassl_image_load(r->context, record.image, &image) == OASSL_STATUS_OK) picture = &image;
+        if (record.audio && oassl_audio_load(r->context, record.audio, &audio) == OASSL_STATUS_OK) sound = &audio;
+    }
+    oassl_status status = sample_card(r->context, r->folder, sample, picture, sound, pairs, score, out_card);
+    if (picture == &image) oassl_image_free(r->context, &image);
+    if (sound == &audio) oassl_audio_free(r->context, &audio);
+    return status;
+}
+
 oassl_status report_add(report *r, const oassl_metric_sample *sample, const oassl_image *picture, const oassl_audio *sound) {
     oassl_metric_pair pairs[OASSL_METRIC_MAX_SOURCES];
     oassl_metric_result result = OASSL_METRIC_RESULT_INIT;
@@ -207,7 +233,7 @@ oassl_status report_add(report *r, const oassl_metric_sample *sample, const oass
     size_t best = rank_in(r->best, r->n_best, 1, score), worst = rank_in(r->worst, r->n_worst, -1, score);
     if (best == N_KEPT && worst == N_KEPT) return OASSL_STATUS_OK;
     kept item = {score, number, NULL};
-    status = sample_card(r->context, r->folder, sample, picture, sound, pairs, score, &item.card);
+    status = make_card(r, sample, picture, sound, pairs, score, &item.card);
     if (status != OASSL_STATUS_OK) return status;
     if (best < N_KEPT) keep(r->best, &r->n_best, best, item);
     if (worst < N_KEPT) keep(r->worst, &r->n_worst, worst, item);

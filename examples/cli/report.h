@@ -26,6 +26,9 @@ void report_destroy(report *r);
 
 /* One scored sample.  `picture` and `sound` may be NULL: the heat-maps then lie on grey, without a spectrogram. */
 oassl_status report_add(report *r, const oassl_metric_sample *sample, const oassl_image *picture, const oassl_audio *sound);
+/* Where report_add, given neither, finds pictures and sounds by id: a manifest.  Media that cannot be read, and mixtures,
+ * are done without. */
+oassl_status report_look_up(report *r, const char *manifest_path);
 /* The same sample, or another, with a sound that is not its own: curves only. */
 oassl_status report_add_mismatched(report *r, const oassl_metric_sample *sample);
 /* Has oassl_evaluate call one of the two for each sample, after the callback that was set before.  NULL is legal. */

@@ -178,8 +178,9 @@ static oassl_status add_map(const drawing *d, uint32_t k, int32_t source, double
 
 static oassl_status add_pictures(drawing *d, const oassl_image *picture, const oassl_metric_pair *pairs, json_t *images) {
     const oassl_metric_sample *s = d->sample;
-    double scale = (double)LONG_SIDE / (s->width > s->height ? s->width : s->height);
-    int32_t width = (int32_t)fmax(1, round(s->width * scale)), height = (int32_t)fmax(1, round(s->height * scale));
+    double across = picture ? picture->width : s->width, down = picture ? picture->height : s->height; /* truth may be in other units */
+    int32_t width = (int32_t)fmax(1, round(across * LONG_SIDE / fmax(across, down)));
+    int32_t height = (int32_t)fmax(1, round(down * LONG_SIDE / fmax(across, down)));
     oassl_status status;
     if (picture) status = oassl_image_resize(d->context, picture, width, height, OASSL_RESIZE_DEFAULT, &d->small);
     else status = flat_image(width, height, 128, &d->small);
