@@ -165,7 +165,7 @@ static void score_cell(FILE *out, const column *c, const char *key, double best)
     double v = score_of(c, key), low, high;
     const char *class = c->baseline ? " class=\"base\"" : !c->note && v > best - 0.0005 ? " class=\"best\"" : "";
     fprintf(out, fabs(v) <= 1 ? "<td%s>%.3f" : "<td%s>%.4g", class, v);
-    if (has_interval(c, key, &low, &high))
+    if (has_interval(c, key, &low, &high) && high > low)
         fprintf(out, "<small>%.3f\342\200\223%.3f</small>", low, high);
     fputs("</td>", out);
 }

@@ -15,12 +15,12 @@ static const json_t *figures_of(const json_t *protocol) {
     return json_is_object(figures) ? figures : protocol;
 }
 
-/* The keys of an object to those of a set. */
-static void collect(json_t *set, const json_t *object) {
+/* The keys of an object to those of a set; `late`: those of one threshold of a grid, which come last. */
+static void collect(json_t *set, const json_t *object, int late) {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)object, key, value)
-        if (!json_is_string(value)) json_object_set_new(set, key, json_true());
+        if (!json_is_string(value) && (strncmp(key, "t0.", 3) == 0) == late) json_object_set_new(set, key, json_true());
 }
 
 static void figure_row(FILE *out, const json_t *entries, const char *protocol, const char *figure) {
@@ -64,14 +64,17 @@ static void figure_table(FILE *out, const json_t *entries, const char *protocol,
 }
 
 static void card(FILE *out, const json_t *entries, const char *protocol) {
-    json_t *figures = json_object();
+    json_t *figures = json_object(), *late = json_object();
     const char *rules = NULL, *notes = NULL;
     for (size_t i = 0; i < json_array_size(entries); i++) {
         const json_t *own = json_object_get(protocols_of(entries, i), protocol);
-        collect(figures, figures_of(own));
+        collect(figures, figures_of(own), 0);
+        collect(late, figures_of(own), 1);
         if (!rules) rules = json_string_value(json_object_get(own, "rules"));
         if (!notes) notes = json_string_value(json_object_get(own, "notes"));
     }
+    json_object_update(figures, late);
+    json_decref(late);
     size_t n = json_object_size(figures), shown = n > MANY_FIGURES + 2 ? MANY_FIGURES : n;
     fputs("<article class=\"card\"><h4>", out);
     html_text(out, protocol);
@@ -95,7 +98,7 @@ static void card(FILE *out, const json_t *entries, const char *protocol) {
 void html_protocols(FILE *out, const json_t *entries) {
     json_t *names = json_object(), *value;
     const char *name;
-    for (size_t i = 0; i < json_array_size(entries); i++) collect(names, protocols_of(entries, i));
+    for (size_t i = 0; i < json_array_size(entries); i++) collect(names, protocols_of(entries, i), 0);
     if (json_object_size(names)) {
         fputs("<h2>Published protocols</h2>\n<p class=\"note\">Each reproduces one published evaluator, flaws included; figures of "
               "different protocols do not compare.  Small figures: bootstrap interval.</p>\n",

@@ -93,17 +93,26 @@ json_t *json_clean_string(const char *text) {
     return string;
 }
 
+static const struct {
+    const char *key, *name;
+} other_names[] = {{"n_samples", "samples"},          {"n_pairs", "sources"},
+                   {"n_twin", "beside a silent twin"}, {"n_skipped", "skipped"},
+                   {"list_hash", "hash of the list"},  {"seconds", "seconds spent"},
+                   {"confidence", "mean confidence"},  {"similarity", "mean similarity"},
+                   {"cap", "CAP"},                     {"iiou", "IIoU"},
+                   {"iauc", "IAUC"},                   {"adaptive_iiou", "adaptive IIoU"},
+                   {"adaptive_iauc", "adaptive IAUC"}, {"ap_conf", "AP of confidence"},
+                   {"max_f1", "max-F1"},               {"loc_acc", "LocAcc"},
+                   {"miou", "mIoU"},                   {"f_score", "F-score"},
+                   {"success_75", "cIoU@0.75"}};
+
 void html_key(FILE *out, const char *key) {
-    static const struct {
-        const char *key, *name;
-    } facts[] = {{"n_samples", "samples"},         {"n_pairs", "sources"},       {"n_twin", "beside a silent twin"}, {"n_skipped", "skipped"},
-                 {"list_hash", "hash of the list"}, {"seconds", "seconds spent"}, {"confidence", "mean confidence"},  {"similarity", "mean similarity"}};
-    const char *known = score_name(key);
-    for (size_t i = 0; i < sizeof facts / sizeof facts[0] && !known; i++)
-        if (strcmp(facts[i].key, key) == 0) known = facts[i].name;
-    if (known) return html_text(out, known);
+    const char *dot = strrchr(key, '.'), *last = dot ? dot + 1 : key, *known = score_name(last); /* "medium.success_50" */
+    for (size_t i = 0; i < sizeof other_names / sizeof other_names[0] && !known; i++)
+        if (strcmp(other_names[i].key, last) == 0) known = other_names[i].name;
     char text[128];
-    snprintf(text, sizeof text, "%s", key);
+    if (known && dot) snprintf(text, sizeof text, "%.*s %s", (int)(dot - key < 60 ? dot - key : 60), key, known);
+    else snprintf(text, sizeof text, "%s", known ? known : key);
     for (char *c = text; *c; c++)
         if (*c == '_') *c = ' ';
     html_text(out, text);

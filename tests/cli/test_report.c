@@ -299,6 +299,38 @@ static void test_page_without_pictures(void **state) {
     oassl_context_destroy(context);
 }
 
+static void test_media_are_looked_up(void **state) {
+    (void)state;
+    oassl_context *context = open_context();
+    report *page = report_create(context);
+    scene *s = malloc(sizeof *s);
+    make_scene(0, s);
+    assert_ok(oassl_image_save_png(context, PATH("look.png"), &s->picture));
+    assert_ok(oassl_audio_save_wav(context, PATH("look.wav"), &s->audio));
+    spit(PATH("look.jsonl"), "{\"id\": \"here\", \"image\": \"report_look.png\", \"audio\": \"report_look.wav\"}\n"
+                             "{\"id\": \"gone\", \"image\": \"report_gone.png\", \"audio\": \"report_gone.wav\"}\n");
+    assert_ok(report_look_up(page, PATH("look.jsonl")));
+    static const char *const ids[] = {"here", "gone", "unknown"};
+    for (int i = 0; i < 3; i++) {
+        s->sample.id = ids[i];
+        assert_ok(report_add(page, &s->sample, NULL, NULL));
+    }
+    json_t *samples = report_samples(page), *best = json_object_get(samples, "best");
+    assert_int_equal(json_array_size(best), 3);
+    const char *pictures[3];
+    for (size_t i = 0; i < 3; i++) {
+        json_t *card = json_array_get(best, i);
+        assert_int_equal(json_object_get(card, "sound") != NULL, i == 0);
+        pictures[i] = json_string_value(json_object_get(json_array_get(json_object_get(card, "images"), 0), "src"));
+    }
+    assert_string_not_equal(pictures[0], pictures[1]);
+    assert_string_equal(pictures[1], pictures[2]); /* both on grey */
+    json_decref(samples);
+    report_destroy(page);
+    free(s);
+    oassl_context_destroy(context);
+}
+
 /* ---- side by side ---------------------------------------------------------------------------------------------- */
 
 static int run(int n, const char **words) {
@@ -415,6 +447,7 @@ static void test_wrong_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_page_of_an_evaluation), cmocka_unit_test(test_page_without_pictures),
+                                       cmocka_unit_test(test_media_are_looked_up),
                                        cmocka_unit_test(test_side_by_side),          cmocka_unit_test(test_the_metric_s_own_json),
                                        cmocka_unit_test(test_many_classes),          cmocka_unit_test(test_wrong_files)};
     return cmocka_run_group_tests(tests, NULL, NULL);
