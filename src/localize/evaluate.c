@@ -87,7 +87,8 @@ static oassl_status score(oai_evaluation *e, const char *id, const oai_scene *sc
     }
     oassl_metric_sample sample = {.id = id, .maps = maps, .sources = scene->sources, .silent = scene->silent, .n_maps = found->n_sources,
                                   .n_sources = scene->n_sources, .n_silent = scene->n_silent, .width = scene->picture.width,
-                                  .height = scene->picture.height};
+                                  .height = scene->picture.height, .n_parts = scene->n_parts, .axis = scene->axis,
+                                  .group = scene->group};
     OAI_TRY(oai_metric_add(e->metric, &sample));
     e->confidence += found->confidence;
     e->similarity += similarity;

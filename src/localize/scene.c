@@ -1,6 +1,7 @@
 #include "localize/scene.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "dsp/audio_file.h"
 #include "dsp/picture_file.h"
@@ -52,10 +53,24 @@ bool oai_scene_labels_differ(const oassl_manifest *manifest, const oassl_record 
 
 /* ---- picture and truth -------------------------------------------------------------------------------------- */
 
-/* How a part's pixels become the scene's. */
+/* How the pixels a part's boxes are in become the scene's. */
 typedef struct oai_place {
     double scale_x, scale_y, offset_x, offset_y;
+    uint32_t part;
 } oai_place;
+
+/* The picture takes width x height of the scene at x, y; boxes may be in a frame of another size than the picture. */
+static oai_place place_at(const oassl_record *one, const oassl_image *picture, double width, double height, double x, double y,
+                          uint32_t k) {
+    int32_t w = one->frame_width > 0 ? one->frame_width : picture->width, h = one->frame_height > 0 ? one->frame_height : picture->height;
+    return (oai_place){width / w, height / h, x, y, k};
+}
+
+/* Pixels of a JPEG are never quite 0. */
+static bool is_jpeg(const char *path) {
+    const char *dot = strrchr(path, '.');
+    return dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0);
+}
 
 static oassl_status load_mask(oai_scene *scene, const char *path, uint32_t source) {
     oassl_image mask;
@@ -65,8 +80,9 @@ static oassl_status load_mask(oai_scene *scene, const char *path, uint32_t sourc
         status = oai_fail(OASSL_STATUS_SHAPE_MISMATCH, "%s: expected a mask of %d x %d as its picture, found %d x %d", path,
                           scene->picture.width, scene->picture.height, mask.width, mask.height);
     size_t n = (size_t)mask.width * (size_t)mask.height;
+    uint8_t least = is_jpeg(path) ? 128 : 1;
     if (status == OASSL_STATUS_OK && !(scene->masks[source] = oai_alloc(scene->host, n))) status = oai_no_memory(n, "a mask");
-    for (size_t p = 0; status == OASSL_STATUS_OK && p < n; p++) scene->masks[source][p] = mask.rgb[3 * p] != 0;
+    for (size_t p = 0; status == OASSL_STATUS_OK && p < n; p++) scene->masks[source][p] = mask.rgb[3 * p] >= least;
     oai_picture_release(scene->host, &mask);
     return status;
 }
@@ -78,11 +94,19 @@ static void place_boxes(const oassl_record_source *from, const oai_place *place,
             (**next)[c] = (float)(from->boxes[i][c] * (c % 2 ? place->scale_y : place->scale_x) + (c % 2 ? place->offset_y : place->offset_x));
 }
 
+/* Metrics take the published numbers where there are some, none of them empty. */
+static void add_numbers(const oassl_record *record, const oassl_record_source *from, uint32_t part, oassl_metric_truth *out) {
+    out->consensus = record->consensus;
+    if (record->numbers_are < OASSL_BOX_NORMALISED || record->numbers_are > OASSL_BOX_OF_224 || from->n_numbers != from->n_boxes) return;
+    out->numbers = from->numbers, out->numbers_are = record->numbers_are, out->part = part;
+}
+
 static oassl_status add_truth(oai_scene *scene, const oassl_record *record, const oai_place *place, float (**next)[4]) {
     for (uint32_t s = 0; s < record->n_sources; s++) {
         const oassl_record_source *source = &record->sources[s];
         uint32_t k = scene->n_sources++;
         place_boxes(source, place, next, &scene->sources[k]);
+        add_numbers(record, source, place->part, &scene->sources[k]);
         if (source->n_boxes > 0) continue;
         OAI_TRY(load_mask(scene, source->mask, k));
         scene->sources[k].mask = scene->masks[k];
@@ -107,7 +131,7 @@ static oassl_status compose_part(oai_scene *scene, const oassl_record *one, uint
     int64_t row = oai_picture_row_bytes(&scene->picture);
     oassl_status status = oai_resize_u8(scene->host, picture.rgb, picture.width, picture.height, oai_picture_row_bytes(&picture), 3,
                                         OASSL_RESIZE_PILLOW_BICUBIC, scene->picture.rgb + y * row + 3 * x, side, side, row);
-    oai_place place = {(double)side / picture.width, (double)side / picture.height, x, y};
+    oai_place place = place_at(one, &picture, side, side, x, y, k);
     oai_picture_release(scene->host, &picture);
     return status == OASSL_STATUS_OK ? add_truth(scene, one, &place, next) : status;
 }
@@ -121,7 +145,7 @@ static oassl_status load_picture(oai_scene *scene, const oassl_manifest *manifes
     float (*next)[4] = scene->boxes;
     if (record->n_mix == 0) {
         OAI_TRY(oai_picture_read(scene->host, record->image, &scene->picture));
-        oai_place place = {1, 1, 0, 0};
+        oai_place place = place_at(record, &scene->picture, scene->picture.width, scene->picture.height, 0, 0, 0);
         return add_truth(scene, record, &place, &next);
     }
     int32_t side = hearing->image.size, n = (int32_t)scene->n_parts;
@@ -170,6 +194,7 @@ oassl_status oai_scene_load(const oai_host *host, const oassl_manifest *manifest
     out_scene->host = host;
     out_scene->n_parts = n_parts(record);
     out_scene->axis = record->axis;
+    out_scene->group = record->group;
     OAI_TRY(load_picture(out_scene, manifest, hearing, record));
     return sounding->n_mix > 0 ? mix_sounds(out_scene, manifest, hearing, sounding)
                                : oai_audio_file_read(host, sounding->audio, &out_scene->sound);

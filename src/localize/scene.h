@@ -15,6 +15,7 @@ typedef struct oai_scene {
     bool excerpt; /* the sound is what the networks hear of it, cut already */
     uint32_t n_parts; /* pictures composed */
     int32_t axis;
+    const char *group; /* the record's; NULL when it has none */
     uint32_t n_sources, n_silent;
     oassl_metric_truth sources[OASSL_METRIC_MAX_SOURCES], silent[OAI_SCENE_MAX_SILENT];
     float (*boxes)[4]; /* of all of the above */
