@@ -10,7 +10,8 @@
 #include "text/caption_encode.h"
 #include "text/caption_prompt.h"
 
-#define MAX_TOKENS 512 /* of BERT; an encoder may have fewer positions */
+#define MAX_TOKENS 512     /* of BERT; an encoder may have fewer positions */
+#define MANY_CAPTIONS 1000 /* enough to pay for more plans */
 
 /* ---- checking ------------------------------------------------------------------------------------------------ */
 
@@ -150,6 +151,7 @@ static oassl_status encode_set(const oai_host *host, oai_caption_set *set, oai_t
                                         .journal = journal,
                                         .encode = encode_tokens,
                                         .user = &call};
+    if (set->n_captions >= MANY_CAPTIONS) oai_text_encoder_expect_many(encoder);
     oassl_status status = encode_and_save(host, set, &encoding, out_path);
     oai_tokenizer_close(&tokenizer);
     return status;

@@ -12,11 +12,15 @@
 #include "model/clip_text.h"
 #include "model/plan_pool.h"
 
-/* Sequences are run in groups of MAX_GROUP or one by one, padded to a multiple of LENGTH_STEP: few plans serve all.
- * Each plan may hold a reordered copy of the weights, so few are kept. */
-#define MAX_GROUP 16
+/* Sequences are run in groups of 32, of 16, or one by one, shortest first, padded to a multiple of a step: few plans
+ * serve all.  Compiling one takes as long as encoding a dozen sentences, so only who has very many asks for fine steps.
+ * Each plan may hold a reordered copy of the weights: of large ones few are kept. */
+#define MAX_GROUP 32
+#define SMALL_GROUP 16
 #define LENGTH_STEP 16
-#define MAX_PLANS 3
+#define FINE_STEP 4
+#define MAX_PLANS 4
+#define LARGE_WEIGHTS ((int64_t)32 << 20) /* scalars */
 
 struct oai_text_encoder {
     oassl_context *context;
@@ -29,6 +33,7 @@ struct oai_text_encoder {
     int64_t width, vocab_size, max_positions; /* of the configuration */
     int64_t max_tokens;                       /* texts are cut to so many */
     int32_t pooling;                          /* what OAI_POOLING_FOLDER means */
+    int64_t step;                             /* lengths are padded to a multiple of it */
     oai_store *store;
     oai_plan_pool *pool;
     char *folder;
@@ -161,7 +166,9 @@ static oassl_status open_into(oai_text_encoder *encoder, const char *folder) {
     OAI_TRY(clip ? read_clip(encoder, configured ? config : NULL, weights) : read_bert(encoder, config, weights));
     encoder->pooling = OAI_POOLING_CLS;
     if (!clip) OAI_TRY(read_sentence_files(encoder, folder));
-    OAI_TRY(oai_plan_pool_create(host, MAX_PLANS, build, encoder, &encoder->pool));
+    encoder->step = LENGTH_STEP;
+    uint32_t n_plans = oai_store_n_learned(encoder->store) < LARGE_WEIGHTS ? MAX_PLANS : 1;
+    OAI_TRY(oai_plan_pool_create(host, n_plans, build, encoder, &encoder->pool));
     encoder->folder = oai_strdup(host, folder);
     return encoder->folder ? OASSL_STATUS_OK : oai_no_memory(strlen(folder), "a path");
 }
@@ -194,6 +201,7 @@ int64_t oai_text_encoder_dim(const oai_text_encoder *encoder) { return encoder->
 int64_t oai_text_encoder_max_tokens(const oai_text_encoder *encoder) { return encoder->max_tokens; }
 int64_t oai_text_encoder_vocab_size(const oai_text_encoder *encoder) { return encoder->vocab_size; }
 const char *oai_text_encoder_folder(const oai_text_encoder *encoder) { return encoder->folder; }
+void oai_text_encoder_expect_many(oai_text_encoder *encoder) { encoder->step = FINE_STEP; }
 bool oai_text_encoder_is_clip(const oai_text_encoder *encoder) { return encoder->clip; }
 
 oassl_status oai_text_encoder_hash(const oai_text_encoder *encoder, char out_hash[OAI_SHA256_TEXT]) {
@@ -239,6 +247,7 @@ typedef struct sequences {
     int64_t n, max_length;
     int32_t pooling; /* OAI_POOLING_MEAN or _CLS */
     bool clip;
+    const int32_t *order; /* of the sequences, shortest first */
 } sequences;
 
 static oassl_status check(const oai_text_encoder *encoder, const sequences *in) {
@@ -272,10 +281,10 @@ static int64_t end_token(const int32_t *ids, int64_t length) {
     return at;
 }
 
-/* Sequences first..first+n-1, padded to `rows` sequences of `length` tokens; surplus rows repeat the first one. */
+/* Sequences order[first]..order[first+n-1], padded to `rows` sequences of `length` tokens; surplus rows repeat the first one. */
 static void fill_group(const sequences *in, int64_t first, int64_t n, int64_t rows, int64_t length, group_buffers *g) {
     for (int64_t row = 0; row < rows; row++) {
-        int64_t from = first + (row < n ? row : 0), used = in->lengths[from];
+        int64_t from = in->order[first + (row < n ? row : 0)], used = in->lengths[from];
         int64_t at = in->clip ? end_token(in->ids + from * in->max_length, used) : 0;
         for (int64_t k = 0; k < length; k++) {
             bool token = k < used;
@@ -287,40 +296,55 @@ static void fill_group(const sequences *in, int64_t first, int64_t n, int64_t ro
     }
 }
 
-static oassl_status run_group(oai_text_encoder *encoder, const sequences *in, int64_t first, int64_t n, int64_t rows,
+static oassl_status run_group(oai_text_encoder *encoder, const sequences *in, int64_t first, int64_t n,
                               group_buffers *g, float *out) {
-    int64_t length = 0;
-    for (int64_t i = 0; i < n; i++)
-        if (in->lengths[first + i] > length) length = in->lengths[first + i];
-    length = (length + LENGTH_STEP - 1) / LENGTH_STEP * LENGTH_STEP;
+    int64_t rows = n == 1 ? 1 : n <= SMALL_GROUP ? SMALL_GROUP : MAX_GROUP;
+    int64_t length = in->lengths[in->order[first + n - 1]]; /* the longest is the last */
+    length = (length + encoder->step - 1) / encoder->step * encoder->step;
     if (length > encoder->max_positions) length = encoder->max_positions;
     fill_group(in, first, n, rows, length, g);
     void *bert[4] = {g->ids, g->share, g->mask, g->out}, *clip[3] = {g->ids, g->share, g->out};
     OAI_TRY(oai_plan_pool_run(encoder->pool, (const int64_t[OAI_POOL_KEY]){rows, length}, encoder->clip ? clip : bert,
                               encoder->clip ? 3 : 4));
-    memcpy(out + first * encoder->width, g->out, (size_t)(n * encoder->width) * sizeof *out);
+    size_t width = (size_t)encoder->width;
+    for (int64_t i = 0; i < n; i++)
+        memcpy(out + (size_t)in->order[first + i] * width, g->out + (size_t)i * width, width * sizeof *out);
+    return OASSL_STATUS_OK;
+}
+
+/* The sequences' numbers by length, equal ones in their order: a counting sort.  counts has room for most + 2. */
+static void order_by_length(const sequences *in, int64_t most, int32_t *counts, int32_t *order) {
+    memset(counts, 0, (size_t)(most + 2) * sizeof *counts);
+    for (int64_t i = 0; i < in->n; i++) counts[in->lengths[i] + 1]++;
+    for (int64_t length = 1; length <= most; length++) counts[length] += counts[length - 1];
+    for (int64_t i = 0; i < in->n; i++) order[counts[in->lengths[i]]++] = (int32_t)i;
+}
+
+static oassl_status run_groups(oai_text_encoder *encoder, const sequences *in, group_buffers *g, float *out) {
+    for (int64_t first = 0, count; first < in->n; first += count) {
+        count = in->n - first < MAX_GROUP ? in->n - first : MAX_GROUP;
+        OAI_TRY(run_group(encoder, in, first, count, g, out));
+        if (in->n > MAX_GROUP)
+            OAI_TRY(oai_progress(encoder->host, "encode texts", (uint64_t)(first + count), (uint64_t)in->n));
+    }
     return OASSL_STATUS_OK;
 }
 
 oassl_status oai_text_encoder_encode(oai_text_encoder *encoder, const int32_t *ids, const int32_t *lengths, int64_t n,
                                      int64_t max_length, int32_t pooling, float *out) {
-    sequences in = {ids, lengths, n, max_length, pooling, encoder->clip};
+    sequences in = {ids, lengths, n, max_length, pooling, encoder->clip, NULL};
     OAI_TRY(pooling_of(encoder, pooling, &in.pooling));
     OAI_TRY(check(encoder, &in));
-    int64_t positions = max_length + LENGTH_STEP;
-    if (positions > encoder->max_positions + LENGTH_STEP)
-        positions = encoder->max_positions + LENGTH_STEP;
-    size_t cells = (size_t)(MAX_GROUP * positions), result = (size_t)(MAX_GROUP * encoder->width);
-    float *memory = oai_alloc(encoder->host, (3 * cells + result) * sizeof(float));
-    if (!memory) return oai_no_memory((3 * cells + result) * sizeof(float), "token buffers");
+    int64_t most = (max_length < encoder->max_positions ? max_length : encoder->max_positions) + LENGTH_STEP;
+    size_t cells = (size_t)(MAX_GROUP * most), result = (size_t)(MAX_GROUP * encoder->width);
+    size_t numbers = 3 * cells + result + (size_t)n + (size_t)most + 2;
+    float *memory = oai_alloc(encoder->host, numbers * sizeof(float));
+    if (!memory) return oai_no_memory(numbers * sizeof(float), "token buffers");
     group_buffers g = {(int32_t *)memory, memory + cells, memory + 2 * cells, memory + 3 * cells};
-    oassl_status status = OASSL_STATUS_OK;
-    for (int64_t first = 0, count; first < n && status == OASSL_STATUS_OK; first += count) {
-        count = n - first < MAX_GROUP ? n - first : MAX_GROUP;
-        status = run_group(encoder, &in, first, count, n == 1 ? 1 : MAX_GROUP, &g, out);
-        if (status == OASSL_STATUS_OK && n > MAX_GROUP)
-            status = oai_progress(encoder->host, "encode captions", (uint64_t)(first + count), (uint64_t)n);
-    }
+    int32_t *order = (int32_t *)(memory + 3 * cells + result);
+    order_by_length(&in, most, order + n, order);
+    in.order = order;
+    oassl_status status = run_groups(encoder, &in, &g, out);
     oai_free(encoder->host, memory);
     return status;
 }

@@ -26,6 +26,8 @@ int64_t oai_text_encoder_dim(const oai_text_encoder *encoder);        /* d */
 int64_t oai_text_encoder_max_tokens(const oai_text_encoder *encoder); /* longest sequence a text is cut to */
 int64_t oai_text_encoder_vocab_size(const oai_text_encoder *encoder);
 const char *oai_text_encoder_folder(const oai_text_encoder *encoder);
+/* Before it is shared: thousands of texts are to come, which pays for plans that fit their lengths closely. */
+void oai_text_encoder_expect_many(oai_text_encoder *encoder);
 bool oai_text_encoder_is_clip(const oai_text_encoder *encoder);
 /* The folder's tokenizer; FORMAT if it has more tokens than the weights have rows. */
 oassl_status oai_text_encoder_tokenizer(const oai_text_encoder *encoder, oai_tokenizer *out_tokenizer);
