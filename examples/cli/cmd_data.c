@@ -217,6 +217,15 @@ static void print_table(const char *title, json_t *counts) {
         printf("  %-40s %lld\n", key[0] ? key : "(none)", (long long)json_integer_value(value));
 }
 
+/* From small to large; the alphabet would have it otherwise. */
+static void print_sizes(const json_t *counts) {
+    static const char *const sizes[] = {"0-1", "1-5", "5-10", "10-25", "25-50", "50-75", "75-100"};
+    if (json_object_size(counts) == 0) return;
+    puts("\nboxes by their share of the picture, in percent");
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        printf("  %-40s %lld\n", sizes[i], (long long)json_integer_value(json_object_get(counts, sizes[i])));
+}
+
 static void print_stats(json_t *s) {
     static const char *const numbers[] = {"records", "mixtures", "silent", "n_classes", "n_groups", "boxes", "masks"};
     printf("%s\n", json_string_value(json_object_get(s, "file")));
@@ -225,7 +234,7 @@ static void print_stats(json_t *s) {
                (long long)json_integer_value(json_object_get(s, numbers[i])));
     print_table("splits", json_object_get(s, "splits"));
     print_table("boxes a record", json_object_get(s, "boxes_a_record"));
-    print_table("boxes by their share of the frame, in percent", json_object_get(s, "box_percent_of_frame"));
+    print_sizes(json_object_get(s, "box_percent_of_frame"));
     print_table("sources a record", json_object_get(s, "sources_a_record"));
     print_table("records a group", json_object_get(s, "group_sizes"));
     print_table("sources a mixture", json_object_get(s, "mixture_sizes"));

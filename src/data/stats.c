@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "data/check.h"
 #include "data/manifest.h"
+#include "data/picture_size.h"
 
 /* Upper ends of the shares of the frame that boxes are counted by, in percent. */
 static const int sizes[] = {1, 5, 10, 25, 50, 75, 100};
@@ -28,16 +29,22 @@ typedef struct stats {
     uint64_t n_records, n_mixtures, n_silent, n_boxes, n_masks, n_sized;
 } stats;
 
-static void count_size(stats *s, const oassl_record *r, const float *box) {
-    if (!r->frame_width) return;
-    double share =
-        100.0 * (double)(box[2] - box[0]) * (double)(box[3] - box[1]) / ((double)r->frame_width * r->frame_height);
+static void count_size(stats *s, double area, const float *box) {
+    if (!(area > 0)) return;
+    double share = 100.0 * (double)(box[2] - box[0]) * (double)(box[3] - box[1]) / area;
     int k = 0;
     char key[16];
     while (k + 1 < N_SIZES && share >= sizes[k]) k++;
     snprintf(key, sizeof key, "%d-%d", k ? sizes[k - 1] : 0, sizes[k]);
     add_one(s->box_sizes, key);
     s->n_sized++;
+}
+
+/* Of the frame of a record's boxes: the one it names, else its picture's; 0 when nobody knows. */
+static double area_of(const oassl_record *r) {
+    int32_t width = r->frame_width, height = r->frame_height;
+    if (!width && r->image && oai_picture_size(r->image, &width, &height) != OASSL_STATUS_OK) return 0;
+    return (double)width * height;
 }
 
 static void count_record(stats *s, const oassl_record *r) {
@@ -50,6 +57,7 @@ static void count_record(stats *s, const oassl_record *r) {
         return;
     }
     s->n_silent += r->playing == 0 && r->n_sources == 0;
+    double area = area_of(r);
     if (r->group) add_one(s->groups, r->group);
     count_key(s->sources_a_record, r->n_sources);
     for (uint32_t k = 0; k < r->n_sources; k++) {
@@ -57,7 +65,7 @@ static void count_record(stats *s, const oassl_record *r) {
         if (*source->label) add_one(s->classes, source->label);
         s->n_masks += source->mask != NULL;
         n_boxes += source->n_boxes;
-        for (uint32_t i = 0; i < source->n_boxes; i++) count_size(s, r, source->boxes[i]);
+        for (uint32_t i = 0; i < source->n_boxes; i++) count_size(s, area, source->boxes[i]);
     }
     s->n_boxes += n_boxes;
     count_key(s->boxes_a_record, n_boxes);

@@ -53,6 +53,39 @@ static void test_spellings(void **state) {
     assert_string_equal(text, "-a_000001");
 }
 
+static void test_csv(void **state) {
+    (void)state;
+    static const char *const rows[][4] = {{"a", "b c", "", NULL},
+                                          {"x, y", "say \"hi\"", "", NULL},
+                                          {"-id", NULL},
+                                          {"", "", NULL},
+                                          {"\xC3\xA9", "end", NULL}};
+    oai_csv csv;
+    write_text("c.csv", "\xEF\xBB\xBF"
+                        "a, b c ,\r\n  \r\n\n\"x, y\" ,\"say \"\"hi\"\"\", \"\"\n-id\n,\n\xC3\xA9,end");
+    assert_ok(oai_csv_open(&oai_default_host, at("c.csv"), &csv));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_ok(oai_csv_next(&csv));
+        for (uint32_t k = 0; rows[i][k]; k++) {
+            assert_true(k < csv.n_fields);
+            assert_string_equal(csv.fields[k], rows[i][k]);
+        }
+        assert_null(rows[i][csv.n_fields]);
+    }
+    assert_int_equal(csv.line, 7); /* blank ones count */
+    assert_ok(oai_csv_next(&csv));
+    assert_int_equal(csv.n_fields, 0);
+    oai_csv_close(&csv);
+    char wide[OAI_CSV_MAX_FIELDS + 8];
+    memset(wide, ',', OAI_CSV_MAX_FIELDS), strcpy(wide + OAI_CSV_MAX_FIELDS, "\nok");
+    write_text("c.csv", wide);
+    assert_ok(oai_csv_open(&oai_default_host, at("c.csv"), &csv));
+    assert_int_equal(oai_csv_next(&csv), OASSL_STATUS_FORMAT);
+    assert_ok(oai_csv_next(&csv)); /* goes on behind it */
+    assert_string_equal(csv.fields[0], "ok");
+    oai_csv_close(&csv);
+}
+
 /* ---- VGG-SS and VGGSound --------------------------------------------------------------------------------------- */
 
 static const char vggss[] = "\xEF\xBB\xBF[{\"file\": \"bbbbbbbbbbb_000032\", \"class\": \"elk bugling\", "
@@ -466,6 +499,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_boxes_to_pixels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_spellings, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_csv, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_vggss, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_list_chooses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_vggsound, set_up, tear_down),

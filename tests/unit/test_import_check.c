@@ -3,6 +3,8 @@
 
 #include <jansson.h>
 
+#include "data/check.h"
+
 static oassl_context *context;
 static oassl_check_counts found;
 
@@ -88,6 +90,39 @@ static void test_manifest(void **state) {
     check(at("m.jsonl"), NULL, 1);
     assert_int_equal(found.n_missing, 0);
     assert_int_equal(found.n_bad_masks, 0);
+}
+
+static int64_t allowed;
+
+static void *limited_alloc(void *user, size_t bytes, size_t alignment) {
+    void *memory = NULL;
+    (void)user;
+    return allowed-- > 0 && posix_memalign(&memory, alignment < 16 ? 16 : alignment, bytes + !bytes) == 0 ? memory
+                                                                                                          : NULL;
+}
+
+static void limited_free(void *user, void *memory) {
+    (void)user;
+    free(memory);
+}
+
+static void test_memory_failures(void **state) {
+    (void)state;
+    oai_host host = oai_default_host;
+    host.alloc = limited_alloc, host.free = limited_free;
+    write_text("m.jsonl", manifest);
+    write_text("train.txt", "e\nx\n");
+    for (int kind = 0; kind < 2; kind++) {
+        oassl_check_options o = {.against = at("train.txt"), .report = keep_report};
+        oassl_status status = OASSL_STATUS_OUT_OF_MEMORY;
+        for (int64_t n = 0; status == OASSL_STATUS_OUT_OF_MEMORY; n++) {
+            assert_true(n < 1000);
+            allowed = n, report[0] = 0;
+            status = oai_data_check(&host, at(kind ? "train.txt" : "m.jsonl"), &o, &found);
+        }
+        assert_ok(status);
+        assert_int_equal(found.n_shared, kind ? 2 : 1);
+    }
 }
 
 static json_int_t in(const json_t *object, const char *key, const char *inner) {
@@ -185,6 +220,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_leakage, open_context, close_context),
         cmocka_unit_test_setup_teardown(test_manifest, open_context, close_context),
         cmocka_unit_test_setup_teardown(test_malformed_manifest, open_context, close_context),
+        cmocka_unit_test_setup_teardown(test_memory_failures, open_context, close_context),
         cmocka_unit_test_setup_teardown(test_stats, open_context, close_context),
         cmocka_unit_test_setup_teardown(test_public_import, open_context, close_context),
     };

@@ -219,15 +219,11 @@ static void limited_free(void *user, void *memory) {
 }
 
 /* Whatever allocation fails, the import says so and leaves nothing. */
-static void test_memory_failures(void **state) {
-    (void)state;
+static void each_failure(oassl_import_options o, uint64_t n_records) {
     oai_host host = oai_default_host;
     host.alloc = limited_alloc, host.free = limited_free;
-    write_text("f", "a01,dog\na02,cat\na03,cow\n");
-    write_text("l", "a01\na02\n");
-    oassl_import_options o = {
-        .format = "list", .annotations = at("f"), .list = at("l"), .mix_sources = 2, .report = keep_report};
     oassl_status status = OASSL_STATUS_OUT_OF_MEMORY;
+    unlink(at("m.jsonl"));
     for (int64_t n = 0; status == OASSL_STATUS_OUT_OF_MEMORY; n++) {
         assert_true(n < 1000);
         assert_int_equal(access(at("m.jsonl"), F_OK), -1);
@@ -235,7 +231,30 @@ static void test_memory_failures(void **state) {
         status = oai_import_run(&host, &o, at("m.jsonl"), &counts);
     }
     assert_ok(status);
-    assert_int_equal(counts.n_records, 3);
+    assert_int_equal(counts.n_records, n_records);
+}
+
+static void test_memory_failures(void **state) {
+    (void)state;
+    write_text("f", "a01,dog\na02,cat\na03,cow\n");
+    write_text("l", "a01\na02\n");
+    each_failure((oassl_import_options){.format = "list", .annotations = at("f"), .list = at("l"), .mix_sources = 2},
+                 3);
+    write_text("mix", "a01,dog,a03,cow");
+    each_failure((oassl_import_options){.format = "list", .annotations = at("f"), .mix = at("mix"), .flat_labels = 1},
+                 4);
+    write_text("g", "[" GOOD_PAIR "]");
+    write_text("seg", "[{\"image\": \"/q/1_1.jpg\", \"gt_box\": \"/q/1_1.png\"}]");
+    write_text("s", "video,audio,label\na,b,non-sounding");
+    each_failure(
+        (oassl_import_options){.format = "vpo-ms", .annotations = at("g"), .segments = at("seg"), .silent = at("s")},
+        2);
+    write_text("xml/1.xml", "<r><a><bbox>" NUMBERS "</bbox></a></r>");
+    each_failure((oassl_import_options){.format = "flickr", .annotations = at("xml")}, 1);
+    write_text("d", "[" GOOD_SOLO "]");
+    each_failure((oassl_import_options){.format = "music-solo", .annotations = at("d")}, 1);
+    write_text("a", "name,category,split\nx,dog,test");
+    each_failure((oassl_import_options){.format = "avsbench-s4", .annotations = at("a")}, 5);
 }
 
 int main(void) {
