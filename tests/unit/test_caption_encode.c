@@ -2,6 +2,7 @@
 #define TEST_NAME "caption_encode"
 #include "hostile.h"
 
+#include <sys/wait.h>
 #include <time.h>
 
 #include "base/sha256.h"
@@ -169,6 +170,39 @@ static void test_resume(void **state) {
         check_equal(again, whole);
         oai_caption_features_destroy(again);
     }
+    oai_caption_features_destroy(whole);
+    close_fixture(&f);
+}
+
+static oassl_status die_encode(void *user, const int32_t *ids, const int32_t *lengths, uint32_t n, uint32_t row,
+                               float *out) {
+    counter *c = user;
+    if (c->n_calls == 2) kill(getpid(), SIGKILL);
+    return count_encode(user, ids, lengths, n, row, out);
+}
+
+/* The process dies in the third batch: the next one takes the two that were finished. */
+static void test_killed(void **state) {
+    (void)state;
+    fixture f;
+    open_fixture(&f);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        oai_caption_features *features;
+        oai_encode_journal *journal;
+        f.encoding.encode = die_encode;
+        oai_caption_encode(host, f.set, &f.encoding, &features, &journal);
+        _exit(0);
+    }
+    int how;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL);
+    oai_caption_features *resumed = encode(&f), *whole;
+    assert_int_equal(f.count.n_sentences, 3);
+    whole = encode(&f);
+    check_equal(resumed, whole);
+    oai_caption_features_destroy(resumed);
     oai_caption_features_destroy(whole);
     close_fixture(&f);
 }
@@ -354,7 +388,8 @@ static void test_many_lines(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_sha256),         cmocka_unit_test(test_prompt),
-                                       cmocka_unit_test(test_resume),         cmocka_unit_test(test_torn_journal),
+                                       cmocka_unit_test(test_resume),         cmocka_unit_test(test_killed),
+                                       cmocka_unit_test(test_torn_journal),
                                        cmocka_unit_test(test_locked_journal), cmocka_unit_test(test_composites),
                                        cmocka_unit_test(test_bad_composites), cmocka_unit_test(test_hostile),
                                        cmocka_unit_test(test_many_lines)};
