@@ -29,6 +29,14 @@ typedef struct memo {
     oai_counts counts;
     double ap;
 } memo;
+
+typedef struct kept_profile {
+    const oai_view *view;
+    const oai_truth *truth;
+    uint32_t *in;
+    size_t room;
+} kept_profile;
+enum { N_PROFILES = 16 }; /* beyond that, pixels are counted */
 enum { N_MEMOS = 256 };
 
 typedef struct dense_map {
@@ -51,7 +59,8 @@ struct oai_sample_cache {
     oai_truth silent;
     oai_sort_space space;
     memo counts[N_MEMOS], aps[N_MEMOS], ranks[N_MEMOS];
-    uint32_t n_counts, n_aps, n_ranks;
+    uint32_t n_counts, n_aps, n_ranks, n_profiles;
+    kept_profile profiles[N_PROFILES];
 };
 
 oassl_status oai_sample_cache_create(const oai_host *host, int32_t size, double tau, oai_sample_cache **out_cache) {
@@ -76,6 +85,7 @@ void oai_sample_cache_destroy(oai_sample_cache *c) {
         oai_free(c->host, c->truths[i]);
     }
     for (uint32_t i = 0; i < MAX_SOURCES; i++) oai_free(c->host, c->maps[i].v);
+    for (uint32_t i = 0; i < N_PROFILES; i++) oai_free(c->host, c->profiles[i].in);
     oai_free(c->host, c->object.v);
     oai_free(c->host, c->views);
     oai_free(c->host, c->truths);
@@ -189,7 +199,7 @@ static oassl_status grow_space(oai_sample_cache *c) {
 oassl_status oai_sample_cache_load(oai_sample_cache *c, const oassl_metric_sample *s, int32_t truth_rule) {
     uint32_t fixed = 0; /* baselines come first and stay */
     while (fixed < c->n_views && c->views[fixed]->fixed) fixed++;
-    c->n_views = fixed, c->n_truths = c->n_counts = c->n_aps = c->n_ranks = 0;
+    c->n_views = fixed, c->n_truths = c->n_counts = c->n_aps = c->n_ranks = c->n_profiles = 0;
     OAI_TRY(check_sample(s));
     c->sample = s, c->truth_rule = truth_rule, c->n_parts = s->n_parts ? s->n_parts : 1;
     OAI_TRY(grow_space(c));
@@ -262,7 +272,8 @@ static oassl_status new_entry(oai_sample_cache *c, const oai_view_key *key, size
         e->room = n;
     } else if (e->view.n != n) { /* `order` is as long as the view it was made for */
         oai_free(c->host, e->view.order);
-        e->view.order = NULL;
+        oai_free(c->host, e->view.sorted);
+        e->view.order = NULL, e->view.sorted = NULL;
         e->view.n = n;
     }
     e->key = *key, e->fixed = false;
@@ -536,8 +547,29 @@ static memo *recall(memo *memos, uint32_t *n, const oai_view *view, const oai_tr
     return m;
 }
 
+/* NULL where there is none to be had: view not sorted, weights other than 0 and 1, no room. */
+static const uint32_t *profile_of(oai_sample_cache *c, const oai_view *view, const oai_truth *truth) {
+    if (!view->is_sorted || !oai_truth_is_whole(truth)) return NULL;
+    for (uint32_t i = 0; i < c->n_profiles; i++)
+        if (c->profiles[i].view == view && c->profiles[i].truth == truth) return c->profiles[i].in;
+    if (c->n_profiles == N_PROFILES) return NULL;
+    kept_profile *p = &c->profiles[c->n_profiles];
+    if (p->room < view->n + 1) {
+        oai_free(c->host, p->in);
+        p->in = oai_alloc(c->host, (view->n + 1) * sizeof *p->in);
+        p->room = p->in ? view->n + 1 : 0;
+        if (!p->in) return NULL;
+    }
+    oai_profile(view, truth, p->in);
+    p->view = view, p->truth = truth;
+    c->n_profiles++;
+    return p->in;
+}
+
 oai_counts oai_sample_cache_count(oai_sample_cache *c, const oai_view *view, double cutoff, const oai_truth *truth) {
     bool known;
+    const uint32_t *in = profile_of(c, view, truth);
+    if (in) return oai_profile_count(view, cutoff, in);
     memo *m = recall(c->counts, &c->n_counts, view, truth, cutoff, &known);
     if (!known) m->counts = oai_count(view, cutoff, truth);
     return m->counts;
@@ -546,8 +578,9 @@ oai_counts oai_sample_cache_count(oai_sample_cache *c, const oai_view *view, dou
 oassl_status oai_sample_cache_ap(oai_sample_cache *c, oai_view *view, const oai_truth *truth, double *out_ap) {
     bool known;
     OAI_TRY(oai_view_sort(c->host, view, &c->space));
+    const uint32_t *in = profile_of(c, view, truth);
     memo *m = recall(c->aps, &c->n_aps, view, truth, 0, &known);
-    if (!known) m->ap = oai_pixel_ap(view, truth);
+    if (!known) m->ap = in ? oai_profile_ap(view, in, (uint32_t *)c->space.keys) : oai_pixel_ap(view, truth);
     *out_ap = m->ap;
     return OASSL_STATUS_OK;
 }

@@ -6,21 +6,22 @@
 
 /* ---- maps ----------------------------------------------------------------------------------------------------- */
 
-enum { N_BUCKETS = 1 << 16 };
+/* Values are sorted by where they lie between the extremes, in 2^22 steps, then put right. */
+enum { DIGIT = 11, RADIX = 1 << DIGIT, STEPS = 1 << 2 * DIGIT, FEW = 24 };
 
 oassl_status oai_sort_space_create(const oai_host *host, size_t n, oai_sort_space *out_space) {
     *out_space = (oai_sort_space){.n = n};
-    out_space->start = oai_alloc(host, (N_BUCKETS + 1) * sizeof *out_space->start);
-    out_space->bucket = oai_alloc(host, n * sizeof *out_space->bucket);
+    out_space->keys = oai_alloc(host, n * sizeof *out_space->keys);
+    out_space->spare = oai_alloc(host, n * sizeof *out_space->spare);
     out_space->some = oai_alloc(host, n * sizeof *out_space->some);
-    if (out_space->start && out_space->bucket && out_space->some) return OASSL_STATUS_OK;
+    if (out_space->keys && out_space->spare && out_space->some) return OASSL_STATUS_OK;
     oai_sort_space_free(host, out_space);
-    return oai_no_memory(12 * n, "sorting heat-maps");
+    return oai_no_memory(24 * n, "sorting heat-maps");
 }
 
 void oai_sort_space_free(const oai_host *host, oai_sort_space *space) {
-    oai_free(host, space->start);
-    oai_free(host, space->bucket);
+    oai_free(host, space->keys);
+    oai_free(host, space->spare);
     oai_free(host, space->some);
     *space = (oai_sort_space){0};
 }
@@ -34,6 +35,7 @@ oassl_status oai_view_create(const oai_host *host, size_t n, oai_view *out_view)
 void oai_view_free(const oai_host *host, oai_view *view) {
     oai_free(host, view->v);
     oai_free(host, view->order);
+    oai_free(host, view->sorted);
     *view = (oai_view){0};
 }
 
@@ -47,19 +49,13 @@ void oai_view_ready(oai_view *view) {
     view->is_sorted = false;
 }
 
-/* Buckets of equal width between the extremes: a value's bucket never falls when the value rises, rounding included. */
-static double bucket_scale(const oai_view *view) {
-    double range = view->hi - view->lo, scale = (N_BUCKETS - 1) / range;
+/* Steps of equal width between the extremes: a value's step never falls when the value rises, rounding included. */
+static double step_scale(const oai_view *view, int32_t steps) {
+    double range = view->hi - view->lo, scale = (steps - 1) / range;
     return range > 0 && isfinite(range) && isfinite(scale) ? scale : 0;
 }
 
-static void fill_buckets(const oai_view *view, oai_sort_space *space) {
-    double scale = bucket_scale(view), lo = view->lo;
-    uint32_t *start = space->start;
-    memset(start, 0, (N_BUCKETS + 1) * sizeof *start);
-    for (size_t i = 0; i < view->n; i++) space->bucket[i] = (uint32_t)(int32_t)((view->v[i] - lo) * scale);
-    for (size_t i = 0; i < view->n; i++) start[space->bucket[i] + 1]++;
-}
+static uint32_t step_of(const oai_view *view, double scale, double v) { return (uint32_t)(int32_t)((v - view->lo) * scale); }
 
 typedef struct keyed {
     double value;
@@ -71,40 +67,64 @@ static int by_value_then_pixel(const void *a, const void *b) {
     return x->value != y->value ? (x->value > y->value) - (x->value < y->value) : (x->pixel > y->pixel) - (x->pixel < y->pixel);
 }
 
-/* Pixels of one bucket, in the picture's order, by value.  Few as a rule; many when values crowd together. */
-static oassl_status sort_bucket(const oai_host *host, const double *v, uint32_t *pixels, size_t n) {
+/* A crowded step, whose pixels are in the picture's order. */
+static oassl_status sort_step(const oai_host *host, double *values, uint32_t *pixels, size_t n) {
     bool sorted = true;
-    for (size_t i = 1; i < n && sorted; i++) sorted = v[pixels[i - 1]] <= v[pixels[i]];
+    for (size_t i = 1; i < n && sorted; i++) sorted = values[i - 1] <= values[i];
     if (sorted) return OASSL_STATUS_OK;
-    if (n <= 24) {
-        for (size_t i = 1; i < n; i++) {
-            uint32_t p = pixels[i];
-            size_t k = i;
-            for (; k > 0 && v[pixels[k - 1]] > v[p]; k--) pixels[k] = pixels[k - 1];
-            pixels[k] = p;
-        }
-        return OASSL_STATUS_OK;
-    }
     keyed *keys = oai_alloc(host, n * sizeof *keys);
     if (!keys) return oai_no_memory(n * sizeof *keys, "sorting a heat-map");
-    for (size_t i = 0; i < n; i++) keys[i] = (keyed){v[pixels[i]], pixels[i]};
+    for (size_t i = 0; i < n; i++) keys[i] = (keyed){values[i], pixels[i]};
     qsort(keys, n, sizeof *keys, by_value_then_pixel);
-    for (size_t i = 0; i < n; i++) pixels[i] = keys[i].pixel;
+    for (size_t i = 0; i < n; i++) values[i] = keys[i].value, pixels[i] = keys[i].pixel;
     oai_free(host, keys);
     return OASSL_STATUS_OK;
 }
 
+/* By insertion: values are in their steps already, so none moves far. */
+static void insert_all(double *values, uint32_t *pixels, size_t n) {
+    for (size_t i = 1; i < n; i++) {
+        double v = values[i];
+        uint32_t p = pixels[i];
+        size_t k = i;
+        for (; k > 0 && values[k - 1] > v; k--) values[k] = values[k - 1], pixels[k] = pixels[k - 1];
+        values[k] = v, pixels[k] = p;
+    }
+}
+
+static oassl_status need_order(const oai_host *host, oai_view *view) {
+    if (!view->order) view->order = oai_alloc(host, view->n * sizeof *view->order);
+    if (!view->sorted) view->sorted = oai_alloc(host, view->n * sizeof *view->sorted);
+    return view->order && view->sorted ? OASSL_STATUS_OK : oai_no_memory(view->n * 12, "a heat-map's order");
+}
+
+/* One pass of a radix sort: stable, so that equal values stay in the picture's order. */
+static void pass(const uint64_t *from, uint64_t *to, size_t n, int32_t shift) {
+    uint32_t start[RADIX] = {0}, total = 0;
+    for (size_t i = 0; i < n; i++) start[from[i] >> shift & (RADIX - 1)]++;
+    for (int32_t b = 0; b < RADIX; b++) {
+        uint32_t count = start[b];
+        start[b] = total, total += count;
+    }
+    for (size_t i = 0; i < n; i++) to[start[from[i] >> shift & (RADIX - 1)]++] = from[i];
+}
+
 oassl_status oai_view_sort(const oai_host *host, oai_view *view, oai_sort_space *space) {
     if (view->is_sorted) return OASSL_STATUS_OK;
-    if (!view->order) view->order = oai_alloc(host, view->n * sizeof *view->order);
-    if (!view->order) return oai_no_memory(view->n * sizeof *view->order, "a heat-map's order");
-    uint32_t *start = space->start;
-    fill_buckets(view, space);
-    for (int32_t b = 0; b < N_BUCKETS; b++) start[b + 1] += start[b];
-    for (size_t i = 0; i < view->n; i++) view->order[start[space->bucket[i]]++] = (uint32_t)i;
-    /* now start[b] is the end of bucket b */
-    for (size_t b = 0, first = 0; b < N_BUCKETS; first = start[b++])
-        if (start[b] - first > 1) OAI_TRY(sort_bucket(host, view->v, view->order + first, start[b] - first));
+    OAI_TRY(need_order(host, view));
+    uint64_t *keys = space->keys;
+    double scale = step_scale(view, STEPS);
+    size_t n = view->n;
+    for (size_t i = 0; i < n; i++) keys[i] = (uint64_t)step_of(view, scale, view->v[i]) << 32 | i;
+    pass(keys, space->spare, n, 32);
+    pass(space->spare, keys, n, 32 + DIGIT);
+    for (size_t i = 0; i < n; i++) view->order[i] = (uint32_t)keys[i], view->sorted[i] = view->v[(uint32_t)keys[i]];
+    for (size_t first = 0, i = 1; i <= n; i++) {
+        if (i < n && keys[i] >> 32 == keys[first] >> 32) continue;
+        if (i - first > FEW) OAI_TRY(sort_step(host, view->sorted + first, view->order + first, i - first));
+        first = i;
+    }
+    insert_all(view->sorted, view->order, n);
     view->is_sorted = true;
     return OASSL_STATUS_OK;
 }
@@ -115,14 +135,16 @@ static int by_value(const void *a, const void *b) {
 }
 
 double oai_view_rank(const oai_view *view, size_t rank, oai_sort_space *space) {
-    if (view->is_sorted) return view->v[view->order[rank]];
+    if (view->is_sorted) return view->sorted[rank];
     if (view->lo == view->hi) return view->lo;
-    fill_buckets(view, space);
-    uint32_t b = 0;
+    uint32_t counts[RADIX] = {0}, b = 0, *steps = (uint32_t *)space->keys;
+    double scale = step_scale(view, RADIX);
     size_t before = 0, n = 0;
-    while (before + space->start[b + 1] <= rank) before += space->start[++b];
+    for (size_t i = 0; i < view->n; i++) steps[i] = step_of(view, scale, view->v[i]);
+    for (size_t i = 0; i < view->n; i++) counts[steps[i]]++;
+    while (before + counts[b] <= rank) before += counts[b++];
     for (size_t i = 0; i < view->n; i++)
-        if (space->bucket[i] == b) space->some[n++] = view->v[i];
+        if (steps[i] == b) space->some[n++] = view->v[i];
     qsort(space->some, n, sizeof *space->some, by_value);
     return space->some[rank - before];
 }
@@ -215,39 +237,69 @@ void oai_truth_paint(oai_truth *truth, int32_t width, const int32_t box[4]) {
         }
 }
 
+/* Eight bytes at a time; sums in 16-bit lanes, which 128 words cannot overflow. */
+enum { WORDS = 128 };
+#define LANES 0x00FF00FF00FF00FFu
+#define ONES 0x0101010101010101u
+
+static uint64_t fold(uint64_t lanes) {
+    lanes = (lanes & 0x0000FFFF0000FFFFu) + (lanes >> 16 & 0x0000FFFF0000FFFFu);
+    return (lanes & 0xFFFFFFFFu) + (lanes >> 32);
+}
+
+static uint64_t pairs(uint64_t bytes) { return (bytes & LANES) + (bytes >> 8 & LANES); }
+
+/* 1 in each byte that is not 0. */
+static uint64_t flags(uint64_t bytes) { return ((((bytes & 0x7F7F7F7F7F7F7F7Fu) + 0x7F7F7F7F7F7F7F7Fu) | bytes) >> 7) & ONES; }
+
+static uint64_t word_at(const uint8_t *bytes, size_t n) { /* n < 8 at the end: zeros follow */
+    uint64_t word = 0;
+    if (n >= 8) memcpy(&word, bytes, 8);
+    else memcpy(&word, bytes, n);
+    return word;
+}
+
 void oai_truth_finish(oai_truth *truth, int32_t rule) {
-    uint64_t sum = 0, area = 0, clamped = 0;
-    for (size_t i = 0; i < truth->n; i++) {
-        uint8_t w = truth->twice[i];
-        if (rule == OAI_TRUTH_CONSENSUS) w /= 2;
-        if (rule != OAI_TRUTH_COUNT && w > 2) w = 2;
-        truth->twice[i] = w;
-        sum += w, area += w != 0, clamped += w > 2 ? 2 : w;
+    uint8_t *w = truth->twice;
+    for (size_t i = 0; rule == OAI_TRUTH_CONSENSUS && i < truth->n; i++) w[i] /= 2;
+    for (size_t i = 0; rule != OAI_TRUTH_COUNT && i < truth->n; i++) w[i] = w[i] > 2 ? 2 : w[i];
+    truth->twice_sum = truth->area = truth->clamped_sum = 0;
+    for (size_t first = 0; first < truth->n; first += 8 * WORDS) {
+        uint64_t sum = 0, area = 0, above = 0;
+        for (size_t i = first; i < first + 8 * WORDS && i < truth->n; i += 8) {
+            uint64_t word = word_at(w + i, truth->n - i);
+            sum += pairs(word), area += pairs(flags(word));
+        }
+        for (size_t i = first; rule == OAI_TRUTH_COUNT && i < first + 8 * WORDS && i < truth->n; i++) above += w[i] > 2 ? w[i] - 2 : 0;
+        truth->twice_sum += fold(sum), truth->area += fold(area), truth->clamped_sum += fold(sum) - above;
     }
-    truth->twice_sum = sum, truth->area = area, truth->clamped_sum = clamped;
+    truth->is_count = rule == OAI_TRUTH_COUNT;
 }
 
 /* ---- one map against one truth -------------------------------------------------------------------------------- */
 
-/* In blocks: which pixels pass as bytes, then integer sums over bytes, which compilers turn into vector code. */
+/* In blocks: which pixels pass as bytes, then sums over words of them. */
 oai_counts oai_count(const oai_view *view, double cutoff, const oai_truth *truth) {
-    enum { BLOCK = 1024 };
+    uint8_t passing[8 * WORDS];
     oai_counts c = {0};
-    uint8_t passing[BLOCK];
-    for (size_t first = 0; first < view->n; first += BLOCK) {
-        size_t n = view->n - first < BLOCK ? view->n - first : BLOCK;
+    if (cutoff > view->hi) return c;
+    if (cutoff <= view->lo)
+        return (oai_counts){view->n, truth->area, view->n - truth->area, truth->twice_sum, truth->clamped_sum};
+    for (size_t first = 0; first < view->n; first += 8 * WORDS) {
+        size_t n = view->n - first < 8 * WORDS ? view->n - first : 8 * WORDS;
         const double *v = view->v + first;
         const uint8_t *w = truth->twice + first;
-        uint32_t selected = 0, inside = 0, twice = 0, clamped = 0;
+        uint64_t selected = 0, inside = 0, twice = 0, above = 0;
+        memset(passing + n / 8 * 8, 0, sizeof passing - n / 8 * 8);
         for (size_t i = 0; i < n; i++) passing[i] = (uint8_t)-(v[i] >= cutoff);
-        for (size_t i = 0; i < n; i++) {
-            uint8_t hit = passing[i] & w[i];
-            selected += passing[i] & 1;
-            inside += hit != 0;
-            twice += hit;
-            clamped += hit > 2 ? 2 : hit;
+        for (size_t i = 0; i < n; i += 8) {
+            uint64_t p, hit;
+            memcpy(&p, passing + i, 8);
+            hit = p & word_at(w + i, n - i);
+            selected += pairs(p & ONES), inside += pairs(flags(hit)), twice += pairs(hit);
         }
-        c.selected += selected, c.inside += inside, c.twice_hit += twice, c.clamped_hit += clamped;
+        for (size_t i = 0; truth->is_count && i < n; i++) above += passing[i] && w[i] > 2 ? w[i] - 2 : 0;
+        c.selected += fold(selected), c.inside += fold(inside), c.twice_hit += fold(twice), c.clamped_hit += fold(twice) - above;
     }
     c.outside = c.selected - c.inside;
     return c;
@@ -263,9 +315,9 @@ double oai_pixel_ap(const oai_view *view, const oai_truth *truth) {
     if (truth->clamped_sum == 0) return 0;
     if (view->lo == view->hi) return total / (double)view->n;
     for (size_t i = view->n; i > 0;) {
-        double value = view->v[view->order[i - 1]];
+        double value = view->sorted[i - 1];
         uint32_t step = 0;
-        for (; i > 0 && view->v[view->order[i - 1]] == value; i--) {
+        for (; i > 0 && view->sorted[i - 1] == value; i--) {
             uint8_t w = truth->twice[view->order[i - 1]];
             step += w > 2 ? 2 : w;
         }
@@ -274,6 +326,43 @@ double oai_pixel_ap(const oai_view *view, const oai_truth *truth) {
         ap += 0.5 * step / total * (found / (double)(view->n - i));
     }
     return ap;
+}
+
+bool oai_truth_is_whole(const oai_truth *truth) { return !truth->is_count && truth->twice_sum == 2 * truth->area; }
+
+void oai_profile(const oai_view *view, const oai_truth *truth, uint32_t *out_in) {
+    uint32_t in = 0;
+    out_in[view->n] = 0;
+    for (size_t i = view->n; i-- > 0;) out_in[i] = in += truth->twice[view->order[i]] >> 1;
+}
+
+oai_counts oai_profile_count(const oai_view *view, double cutoff, const uint32_t *in) {
+    size_t low = 0, high = view->n; /* the first that passes lies in low..high */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (view->sorted[middle] >= cutoff) high = middle;
+        else low = middle + 1;
+    }
+    uint64_t selected = view->n - low;
+    return (oai_counts){selected, in[low], selected - in[low], 2 * (uint64_t)in[low], 2 * (uint64_t)in[low]};
+}
+
+/* Only values that pixels of the truth have make steps: those are listed first, without a branch to guess. */
+double oai_profile_ap(const oai_view *view, const uint32_t *in, uint32_t *scratch) {
+    double ap = 0;
+    size_t n = view->n, n_steps = 0;
+    if (in[0] == 0) return 0;
+    if (view->lo == view->hi) return (double)in[0] / (double)n;
+    for (size_t i = n; i-- > 0;) scratch[n_steps] = (uint32_t)i, n_steps += in[i] != in[i + 1];
+    for (size_t k = 0; k < n_steps;) {
+        size_t i = scratch[k];
+        double value = view->sorted[i];
+        uint32_t above = in[i] - 1;
+        while (i > 0 && view->sorted[i - 1] == value) i--; /* down to the last of equals, whatever it is */
+        for (k++; k < n_steps && scratch[k] >= i;) k++;
+        ap += (double)(in[i] - above) * ((double)in[i] / (double)(n - i));
+    }
+    return ap / (double)in[0];
 }
 
 double oai_binary_ap(uint64_t clamped_hit, uint64_t selected, uint64_t clamped_sum, uint64_t n) {
@@ -297,8 +386,10 @@ double oai_swapped_ap(const oai_view *view, double cutoff, const oai_truth *trut
 
 double oai_pointing(const oai_view *view, const oai_truth *truth, size_t *out_peak) {
     uint64_t on = 0, all = 0;
-    for (size_t i = view->n; i-- > 0;)
-        if (view->v[i] == view->hi) on += truth->twice[i] != 0, all++, *out_peak = i;
+    *out_peak = 0;
+    if (view->lo == view->hi) return (double)truth->area / (double)view->n;
+    for (size_t i = view->n; i-- > 0 && view->sorted[i] == view->hi;)
+        on += truth->twice[view->order[i]] != 0, all++, *out_peak = view->order[i]; /* the first in the picture is the last seen */
     return (double)on / (double)all;
 }
 

@@ -33,14 +33,15 @@ typedef struct oai_view {
     double *v;       /* [n] */
     double lo, hi;   /* of v */
     uint32_t *order; /* [n] pixels by ascending value, once sorted; NULL before */
+    double *sorted;  /* [n] their values */
     bool is_sorted;
 } oai_view;
 
 /* Memory that sorting and ranking need, for maps of up to n pixels. */
 typedef struct oai_sort_space {
     size_t n;
-    uint32_t *start, *bucket; /* [2^16 + 1], [n] */
-    double *some;             /* [n] */
+    uint64_t *keys, *spare; /* [n] */
+    double *some;           /* [n] */
 } oai_sort_space;
 
 oassl_status oai_sort_space_create(const oai_host *host, size_t n, oai_sort_space *out_space);
@@ -70,6 +71,7 @@ typedef struct oai_truth {
     uint64_t twice_sum;   /* of them */
     uint64_t area;        /* pixels that are not 0 */
     uint64_t clamped_sum; /* of min(twice, 2) */
+    bool is_count;        /* some may be above 2 */
 } oai_truth;
 
 oassl_status oai_truth_create(const oai_host *host, size_t n, oai_truth *out_truth);
@@ -83,12 +85,20 @@ void oai_truth_finish(oai_truth *truth, int32_t rule);
 /* trunc(clamp(v, 0, side) * size / side) of each. */
 void oai_box_to_pixels(const double box[4], double width, double height, int32_t size, int32_t out_box[4]);
 
-/* ---- one map against one truth -------------------------------------------------------------------------------- */
-
 typedef struct oai_counts {
     uint64_t selected, inside, outside; /* pixels: passing, passing with a truth that is not 0, passing with 0 */
     uint64_t twice_hit, clamped_hit;    /* sums of weights under the passing ones */
 } oai_counts;
+
+/* For a sorted view and a truth of whole weights (0 and 1): in[i] is how many of the pixels order[i..n) are in the truth.
+ * With it every threshold's counts cost a search, and precision a pass. */
+bool oai_truth_is_whole(const oai_truth *truth);
+void oai_profile(const oai_view *view, const oai_truth *truth, uint32_t *out_in); /* [n + 1] */
+oai_counts oai_profile_count(const oai_view *view, double cutoff, const uint32_t *in);
+double oai_profile_ap(const oai_view *view, const uint32_t *in, uint32_t *scratch); /* [n] */
+
+/* ---- one map against one truth -------------------------------------------------------------------------------- */
+
 
 oai_counts oai_count(const oai_view *view, double cutoff, const oai_truth *truth);
 /* sum(b G) / (sum(G) + sum(b [G = 0])), 0/0 = 0. */
@@ -100,7 +110,7 @@ double oai_pixel_ap(const oai_view *view, const oai_truth *truth);
 double oai_binary_ap(uint64_t clamped_hit, uint64_t selected, uint64_t clamped_sum, uint64_t n);
 /* Arguments swapped, AVGN's flaw: labels are the passing pixels, scores the truth. */
 double oai_swapped_ap(const oai_view *view, double cutoff, const oai_truth *truth);
-/* Share of the pixels of highest value that are in the truth; *out_peak is the first of them. */
+/* Share of the pixels of highest value that are in the truth; *out_peak is the first of them.  The view is sorted. */
 double oai_pointing(const oai_view *view, const oai_truth *truth, size_t *out_peak);
 /* Highest value within the truth; -INFINITY when it is empty. */
 double oai_max_within(const oai_view *view, const oai_truth *truth);
