@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "cli.h"
+#include "protocols.h"
 #include "report.h"
 
 static const cli_command command = {
@@ -129,9 +130,21 @@ static void print_result(const char *model, const char *data, const char *split,
     printf("; %.1f samples a second\n", result->seconds > 0 ? (double)m->n_samples / result->seconds : 0);
 }
 
+/* Their figures and settings beside what is there: canonical scores and counts are the same. */
+static int add_protocols(oassl_metric *collect, const char *protocols, json_t *out) {
+    json_t *all = json_object();
+    oassl_status status = protocols_to_json(collect, all);
+    json_object_set(out, "protocols", json_object_get(all, "protocols"));
+    json_object_set(out, "settings", json_object_get(all, "settings"));
+    json_object_set_new(out, "protocol", json_clean_string(protocols));
+    json_decref(all);
+    return status == OASSL_STATUS_OK ? 0 : cli_failed(status);
+}
+
 int cmd_eval(int argc, char **argv) {
     const char *model_path = NULL, *data = NULL, *split = "test", *folder = NULL, *identify = "published", *report_path = NULL;
-    uint64_t max = 0, n_overlays = 16;
+    const char *protocols = NULL;
+    uint64_t max = 0, n_overlays = 16, bootstrap = 1000, seed = 0;
     bool mismatched = false, skip = false;
     const cli_option table[] = {
         {"--model", CLI_TEXT, &model_path, "W", "weights (safetensors)", true},
@@ -140,6 +153,9 @@ int cmd_eval(int argc, char **argv) {
         {"--max", CLI_UINT, &max, "N", "the first N samples; default all", false},
         {"--mismatched", CLI_FLAG, &mismatched, NULL, "score with other samples' sounds too", false},
         {"--skip-missing", CLI_FLAG, &skip, NULL, "leave out records whose media are missing, and count them", false},
+        {"--protocol", CLI_TEXT, &protocols, "P", "published evaluators, separated by commas", false},
+        {"--bootstrap", CLI_UINT, &bootstrap, "N", "resamples behind their confidence intervals; default 1000", false},
+        {"--seed", CLI_UINT64, &seed, "N", "of the bootstrap; default 0", false},
         {"--overlays", CLI_TEXT, &folder, "D", "folder for pictures of what was found", false},
         {"--n-overlays", CLI_UINT, &n_overlays, "N", "how many of them; default 16", false},
         {"--report", CLI_TEXT, &report_path, "F", "HTML page of the result, with the best and worst samples", false},
@@ -170,22 +186,31 @@ int cmd_eval(int argc, char **argv) {
     if (report_path && !page) return oassl_context_destroy(context), 1;
     report_listen(page, &options, false);
     oassl_evaluation result = OASSL_EVALUATION_INIT, wrong = OASSL_EVALUATION_INIT;
+    oassl_metric *collect = NULL;
+    oassl_metric_options rules = OASSL_METRIC_OPTIONS_INIT;
+    rules.protocols = protocols, rules.bootstrap = (uint32_t)bootstrap, rules.seed = seed;
     oassl_status status = oassl_model_load(context, model_path, NULL, &model);
+    if (status == OASSL_STATUS_OK && protocols) status = oassl_metric_create(context, &rules, &collect);
+    options.collect = collect;
     if (status == OASSL_STATUS_OK) status = oassl_evaluate(model, data, &options, &result);
     if (status == OASSL_STATUS_OK && mismatched) {
         options.mismatched = 1;
         options.on_sample = NULL;
+        options.collect = NULL;
         report_listen(page, &options, true);
         status = oassl_evaluate(model, data, &options, &wrong);
     }
     code = status == OASSL_STATUS_OK ? 0 : cli_failed(status);
     cli_progress_end();
     json_t *out = result_json(model_path, data, split, &result, mismatched ? &wrong : NULL);
+    if (code == 0 && collect) code = add_protocols(collect, protocols, out);
     if (code == 0 && page) code = report_finish(page, report_path, out);
     if (code == 0 && common.json) cli_print_json(json_incref(out));
     else if (code == 0) print_result(model_path, data, split, &result, mismatched ? &wrong : NULL);
+    if (code == 0 && !common.json) protocols_print(json_object_get(out, "protocols"));
     json_decref(out);
     report_destroy(page);
+    oassl_metric_destroy(collect);
     oassl_model_destroy(model);
     oassl_context_destroy(context);
     return code;

@@ -10,7 +10,9 @@
  *   options.split = "test";
  *   oassl_evaluation result = OASSL_EVALUATION_INIT;
  *   oassl_evaluate(model, "duet/manifest.jsonl", &options, &result);
- *   printf("pointing %.3f of %llu\n", result.metric.model.pointing, (unsigned long long)result.metric.n_pairs); */
+ *   printf("pointing %.3f of %llu\n", result.metric.model.pointing, (unsigned long long)result.metric.n_pairs);
+ *
+ * Published protocols in the same pass: make a metric with `protocols`, give it as `collect`, and read its values. */
 #ifndef OASSL_EVALUATE_H
 #define OASSL_EVALUATE_H
 
@@ -46,6 +48,7 @@ typedef struct oassl_evaluate_options {
     const oassl_metric_options *metric; /* NULL = canonical */
     oassl_evaluate_fn on_sample;        /* NULL = none */
     void *user;
+    oassl_metric *collect; /* every sample is added to this metric too, with whatever protocols it was made for; NULL = none */
 } oassl_evaluate_options;
 
 #define OASSL_EVALUATE_OPTIONS_INIT {sizeof(oassl_evaluate_options)}

@@ -90,6 +90,7 @@ static oassl_status score(oai_evaluation *e, const char *id, const oai_scene *sc
                                   .height = scene->picture.height, .n_parts = scene->n_parts, .axis = scene->axis,
                                   .group = scene->group};
     OAI_TRY(oai_metric_add(e->metric, &sample));
+    if (e->options->collect) OAI_TRY(oai_metric_add(e->options->collect, &sample));
     e->confidence += found->confidence;
     e->similarity += similarity;
     if (!e->options->on_sample) return OASSL_STATUS_OK;
