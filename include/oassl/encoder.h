@@ -29,7 +29,8 @@ typedef struct oassl_encoder oassl_encoder;
 /* `model` must outlive the encoder. */
 OASSL_API oassl_status oassl_encoder_create(const oassl_model *model, oassl_encoder **out_encoder);
 /* A text encoder from a folder:
- *   BERT and sentence-transformers, as Hugging Face lays them out: config.json, model.safetensors, vocab.txt
+ *   BERT and sentence-transformers, as Hugging Face lays them out: config.json, model.safetensors, vocab.txt or
+ *     tokenizer.json
  *   CLIP's text transformer: config.json (model_type clip or clip_text_model), model.safetensors, and the tokenizer as
  *     vocab.json with merges.txt, tokenizer.json, or OpenAI's bpe_simple_vocab_16e6.txt or .txt.gz
  *   OpenAI's CLIP state dict as model.safetensors, without config.json, and one of the same tokenizers */

@@ -8,7 +8,7 @@
 /* Of the files that are there, in a fixed order; the names tell apart what the same bytes would mean. */
 static oassl_status hash_files(const char *folder, bool clip, char out[OAI_SHA256_TEXT]) {
     static const char *const names[2][6] = {
-        {"vocab.txt", "tokenizer_config.json"},
+        {"vocab.txt", "tokenizer_config.json", "tokenizer.json"},
         {"vocab.json", "merges.txt", "tokenizer.json", OAI_BPE_MERGES_FILE, OAI_BPE_MERGES_FILE ".gz"}};
     oai_sha256 hash;
     oai_sha256_init(&hash);
@@ -16,8 +16,8 @@ static oassl_status hash_files(const char *folder, bool clip, char out[OAI_SHA25
     for (int i = 0; i < 6 && names[clip][i]; i++) {
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%s/%s", folder, names[clip][i]);
-        if (access(path, F_OK) != 0 || (found && clip && i != 1)) continue; /* only what was read */
-        found = true;
+        if (access(path, F_OK) != 0 || (found && i != 1) || (clip && !found && i == 1)) continue; /* unread */
+        found = found || clip || i != 1;
         oai_sha256_add(&hash, names[clip][i], strlen(names[clip][i]));
         OAI_TRY(oai_sha256_add_file(&hash, path));
     }

@@ -1,12 +1,9 @@
 #include "text/wordpiece.h"
 
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <utf8proc.h>
 
 #include "base/file.h"
-#include "base/json.h"
 #include "base/strmap.h"
 #include "text/unicode.h"
 
@@ -92,33 +89,6 @@ oassl_status oai_wordpiece_load(const oai_host *host, const char *path, bool cas
     oassl_status status = oai_wordpiece_create(host, text, bytes, path, cased, out_tokenizer);
     oai_free(host, text);
     return status;
-}
-
-/* Whether the folder asks for a cased tokenizer; the file that would say so is optional. */
-static oassl_status read_cased(const oai_host *host, const char *folder, bool *out_cased) {
-    char path[PATH_MAX];
-    *out_cased = false;
-    snprintf(path, sizeof path, "%s/tokenizer_config.json", folder);
-    json_t *config;
-    oassl_status status = oai_json_load(host, path, &config);
-    if (status == OASSL_STATUS_NOT_FOUND) return OASSL_STATUS_OK;
-    OAI_TRY(status);
-    bool lower = true;
-    if (oai_json_has(config, "do_lower_case")) status = oai_json_boolean(config, "do_lower_case", &lower);
-    json_decref(config);
-    *out_cased = !lower;
-    return status == OASSL_STATUS_OK ? status : oai_fail_within(status, "%s", path);
-}
-
-oassl_status oai_wordpiece_load_folder(const oai_host *host, const char *folder, oai_wordpiece **out_tokenizer) {
-    *out_tokenizer = NULL;
-    char path[PATH_MAX];
-    bool cased;
-    if (strlen(folder) > sizeof path - 32)
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "folder name of %zu bytes is too long", strlen(folder));
-    OAI_TRY(read_cased(host, folder, &cased));
-    snprintf(path, sizeof path, "%s/vocab.txt", folder);
-    return oai_wordpiece_load(host, path, cased, out_tokenizer);
 }
 
 void oai_wordpiece_destroy(oai_wordpiece *tokenizer) {

@@ -17,7 +17,8 @@ typedef struct oai_wordpiece oai_wordpiece;
 /* vocab.txt: one token a line, id = line number from 0; the last of equal lines counts.  The ids of the special tokens
  * are looked up by their text; [PAD] [UNK] [CLS] [SEP] must be there. */
 oassl_status oai_wordpiece_load(const oai_host *host, const char *path, bool cased, oai_wordpiece **out_tokenizer);
-/* vocab.txt of a Hugging Face folder; cased only if tokenizer_config.json beside it says "do_lower_case": false. */
+/* vocab.txt of a Hugging Face folder, cased only if tokenizer_config.json beside it says "do_lower_case": false; without
+ * it tokenizer.json. */
 oassl_status oai_wordpiece_load_folder(const oai_host *host, const char *folder, oai_wordpiece **out_tokenizer);
 /* The same from memory; `name` is for error texts. */
 oassl_status oai_wordpiece_create(const oai_host *host, const char *vocabulary, size_t bytes, const char *name,

@@ -75,6 +75,34 @@ static oassl_status load(const oai_host *h, const char *path) {
     return status;
 }
 
+/* A folder with tokenizer.json alone gives the same tokens, cased or not as it says. */
+static void test_tokenizer_json(void **state) {
+    (void)state;
+    static const char vocab[] = "\"[PAD]\": 0, \"[UNK]\": 1, \"[CLS]\": 2, \"[SEP]\": 3, \"ab\": 4, \"Ab\": 6";
+    const char *folder = TMP("json"), *path = TMP("json/tokenizer.json");
+    oai_wordpiece *tokenizer;
+    int32_t ids[8], n;
+    char text[512];
+    assert_ok(oai_make_directories(folder));
+    for (int cased = 0; cased < 2; cased++) {
+        snprintf(text, sizeof text, "{\"normalizer\": {\"lowercase\": %s}, \"model\": {\"type\": \"WordPiece\", \"vocab\": {%s}}}",
+                 cased ? "false" : "true", vocab);
+        put_file(path, text, strlen(text));
+        assert_ok(oai_wordpiece_load_folder(host, folder, &tokenizer));
+        assert_int_equal(oai_wordpiece_size(tokenizer), 7);
+        assert_ok(oai_wordpiece_encode(tokenizer, "Ab", 8, ids, &n, NULL));
+        assert_int_equal(n, 3);
+        assert_int_equal(ids[1], cased ? 6 : 4);
+        oai_wordpiece_destroy(tokenizer);
+    }
+    static const char other[] = "{\"model\": {\"type\": \"BPE\"}}", negative[] = "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": -1}}}";
+    put_file(path, other, strlen(other));
+    assert_fails(oai_wordpiece_load_folder(host, folder, &tokenizer), OASSL_STATUS_UNSUPPORTED, "tokenizer.json");
+    put_file(path, negative, strlen(negative));
+    assert_fails(oai_wordpiece_load_folder(host, folder, &tokenizer), OASSL_STATUS_FORMAT, "token 'a'");
+    assert_null(tokenizer);
+}
+
 static void test_files(void **state) {
     (void)state;
     assert_fails(load(host, TMP("none")), OASSL_STATUS_NOT_FOUND, "none");
@@ -114,6 +142,6 @@ static void test_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_hugging_face), cmocka_unit_test(test_small_vocabulary),
-                                       cmocka_unit_test(test_files)};
+                                       cmocka_unit_test(test_tokenizer_json), cmocka_unit_test(test_files)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
