@@ -223,6 +223,7 @@ int cmd_metrics(int argc, char **argv) {
                                        .truth = consensus ? OASSL_TRUTH_CONSENSUS : OASSL_TRUTH_UNION};
     oassl_context *context = cli_open(&code);
     if (!context) return code;
+    code = 0;
     json_t *out = json_pack("{s:s, s:o}", "version", oassl_version_string(), "protocol", json_clean_string(s.protocols));
     if (s.maps) {
         json_object_set_new(out, "maps", json_clean_string(s.maps));

@@ -287,8 +287,8 @@ static oassl_status append(oassl_metric *m, const sample *from, const pair *pair
     s->group = from->group ? oai_arena_text(&m->arena, from->group, strlen(from->group)) : s->id;
     if (!s->id || !s->group) return oai_no_memory(strlen(from->id), "a metric's samples");
     OAI_TRY(oai_strmap_put(&m->ids, s->id, strlen(s->id), (uint32_t)m->n_samples, NULL));
-    memcpy(m->pairs + m->n_pairs, pairs, from->n_pairs * sizeof *pairs);
-    memcpy(m->numbers + m->n_numbers, numbers, from->n_numbers * sizeof *numbers);
+    if (from->n_pairs) memcpy(m->pairs + m->n_pairs, pairs, from->n_pairs * sizeof *pairs);
+    if (from->n_numbers) memcpy(m->numbers + m->n_numbers, numbers, from->n_numbers * sizeof *numbers);
     m->n_samples++, m->n_pairs += from->n_pairs, m->n_numbers += from->n_numbers;
     forget_results(m);
     return OASSL_STATUS_OK;

@@ -100,12 +100,12 @@ void oai_rules_text(const oai_rules *r, char *out_text, size_t bytes) {
     static const char *const resizes[] = {"bilinear half-pixel", "bilinear corners", "bicubic half-pixel", "bicubic corners"};
     static const char *const scores[] = {"minmax", "1 - minmax(-M)", "1 - minmax", "as given", "(x + 1/tau)/(2/tau)", "sigmoid"};
     static const char *const predicates[] = {">= t", "> t", "> t or >= 1"};
-    static const char *const places[] = {"whole picture", "canvas of all composed pictures", "each composed picture"};
+    static const char *const places[] = {"the whole picture", "the canvas of all composed pictures", "each composed picture"};
     char cut[32];
     if (r->cut == OAI_CUT_HALF) snprintf(cut, sizeof cut, "half");
     else if (r->cut == OAI_CUT_GRID) snprintf(cut, sizeof cut, "0.05, 0.10 .. 0.95");
     else snprintf(cut, sizeof cut, "%g", r->at);
-    snprintf(out_text, bytes, "resize %s; score %s; threshold %s; pixels %s; truth %s; on the %s; success %s", resizes[r->resize],
+    snprintf(out_text, bytes, "resize %s; score %s; threshold %s; pixels %s; truth %s; on %s; success %s", resizes[r->resize],
              scores[r->score], cut, predicates[r->predicate],
              r->truth == OAI_TRUTH_COUNT ? "sum of boxes" : "union or consensus", places[r->place], r->success);
 }
