@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/options.h"
-#include "model/text_encoder.h"
+#include "api/text_encoder.h"
 #include "runtime/context.h"
 #include "text/caption_encode.h"
 #include "text/caption_prompt.h"
@@ -135,7 +135,7 @@ static oassl_status encode_set(const oai_host *host, oai_caption_set *set, oai_t
     base_name(oai_text_encoder_folder(encoder), name, sizeof name);
     OAI_TRY(oai_text_encoder_pooling(encoder, options->pooling, &pooling));
     OAI_TRY(oai_text_encoder_hash(encoder, hash));
-    OAI_TRY(oai_text_encoder_tokenizer(encoder, &tokenizer));
+    OAI_TRY(oai_text_encoder_tokenizer(host, encoder, &tokenizer));
     int64_t longest = oai_text_encoder_max_tokens(encoder);
     if (longest > MAX_TOKENS) longest = MAX_TOKENS;
     if (options->max_tokens && options->max_tokens < longest) longest = options->max_tokens;

@@ -4,9 +4,8 @@
 #include "api/model_handle.h"
 #include "api/tensor_view.h"
 #include "model/features.h"
-#include "model/text_encoder.h"
+#include "api/text_encoder.h"
 #include "runtime/context.h"
-#include "text/tokenizer.h"
 
 struct oassl_encoder {
     const oai_host *host;
@@ -53,7 +52,7 @@ oassl_status oassl_encoder_create_text(oassl_context *context, const char *folde
     oassl_encoder *encoder = new_encoder(context);
     if (!encoder) return oai_no_memory(sizeof *encoder, "an encoder");
     oassl_status status = oai_text_encoder_open(context, folder, &encoder->text);
-    if (status == OASSL_STATUS_OK) status = oai_text_encoder_tokenizer(encoder->text, &encoder->tokenizer);
+    if (status == OASSL_STATUS_OK) status = oai_text_encoder_tokenizer(encoder->host, encoder->text, &encoder->tokenizer);
     return finish(status, encoder, out_encoder);
 }
 

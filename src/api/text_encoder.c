@@ -1,8 +1,9 @@
+#include "api/text_encoder.h"
+
 #include <string.h>
 
 #include "base/options.h"
 #include "base/file.h"
-#include "model/text_encoder.h"
 #include "oassl/encoder.h"
 #include "runtime/context.h"
 
@@ -47,4 +48,15 @@ oassl_status oassl_encoder_make_text(const oassl_context *context, const char *f
     oai_free(host, (void *)lines);
     oai_free(host, text);
     return status;
+}
+
+oassl_status oai_text_encoder_tokenizer(const oai_host *host, const oai_text_encoder *encoder, oai_tokenizer *out_tokenizer) {
+    const char *folder = oai_text_encoder_folder(encoder);
+    bool clip = oai_text_encoder_is_clip(encoder);
+    OAI_TRY(oai_tokenizer_load(host, folder, clip, out_tokenizer));
+    int64_t size = oai_tokenizer_size(out_tokenizer), rows = oai_text_encoder_vocab_size(encoder);
+    if (size <= rows) return OASSL_STATUS_OK;
+    oai_tokenizer_close(out_tokenizer);
+    return oai_fail(OASSL_STATUS_FORMAT, "%s: %s has %lld tokens, more than the %lld rows of the word embeddings", folder,
+                    clip ? "the tokenizer" : "vocab.txt", (long long)size, (long long)rows);
 }

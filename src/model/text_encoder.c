@@ -214,16 +214,6 @@ oassl_status oai_text_encoder_hash(const oai_text_encoder *encoder, char out_has
     return OASSL_STATUS_OK;
 }
 
-oassl_status oai_text_encoder_tokenizer(const oai_text_encoder *encoder, oai_tokenizer *out_tokenizer) {
-    OAI_TRY(oai_tokenizer_load(encoder->host, encoder->folder, encoder->clip, out_tokenizer));
-    int32_t size = oai_tokenizer_size(out_tokenizer);
-    if (size <= encoder->vocab_size) return OASSL_STATUS_OK;
-    oai_tokenizer_close(out_tokenizer);
-    return oai_fail(OASSL_STATUS_FORMAT, "%s: %s has %d tokens, more than the %lld rows of the word embeddings",
-                    encoder->folder, encoder->clip ? "the tokenizer" : "vocab.txt", size,
-                    (long long)encoder->vocab_size);
-}
-
 /* Resolves OAI_POOLING_FOLDER. */
 static oassl_status pooling_of(const oai_text_encoder *encoder, int32_t pooling, int32_t *out_pooling) {
     *out_pooling = pooling == OAI_POOLING_FOLDER ? encoder->pooling : pooling;

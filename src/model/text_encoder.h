@@ -7,9 +7,10 @@
 
 #include <stdbool.h>
 
+#include "base/host.h"
+#include "base/sha256.h"
 #include "oassl/context.h"
 #include "oassl/encoder.h"
-#include "text/tokenizer.h"
 
 /* The folder's own way is that of its 1_Pooling/config.json; without one [CLS], or CLIP's end token. */
 enum {
@@ -29,8 +30,6 @@ const char *oai_text_encoder_folder(const oai_text_encoder *encoder);
 /* Before it is shared: thousands of texts are to come, which pays for plans that fit their lengths closely. */
 void oai_text_encoder_expect_many(oai_text_encoder *encoder);
 bool oai_text_encoder_is_clip(const oai_text_encoder *encoder);
-/* The folder's tokenizer; FORMAT if it has more tokens than the weights have rows. */
-oassl_status oai_text_encoder_tokenizer(const oai_text_encoder *encoder, oai_tokenizer *out_tokenizer);
 /* SHA-256 of the whole weights file: what caption files record to tell which encoder made them.  Reads the file. */
 oassl_status oai_text_encoder_hash(const oai_text_encoder *encoder, char out_hash[OAI_SHA256_TEXT]);
 /* "cls", "mean" or "end": what `pooling` means here.  UNSUPPORTED for the mean of CLIP. */
