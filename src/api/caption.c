@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/options.h"
 #include "api/text_encoder.h"
+#include "base/options.h"
 #include "runtime/context.h"
 #include "text/caption_encode.h"
 #include "text/caption_prompt.h"
@@ -177,11 +177,11 @@ oassl_status oassl_captions_encode(oassl_context *context, const char *captions_
     oassl_caption_encode_options own = OASSL_CAPTION_ENCODE_OPTIONS_INIT;
     OAI_TRY(oai_options_read("oassl_caption_encode_options", options, &own, sizeof own));
     if (own.batch > 4096 || own.max_tokens == 1 || (own.concat_text && !own.composites_path))
-        return oai_fail(
-            OASSL_STATUS_INVALID_ARGUMENT,
-            "oassl_captions_encode: expected batch <= 4096, max_tokens 0 or >= 2, concat_text only with composites_path; "
-            "found %u, %u, %d",
-            own.batch, own.max_tokens, own.concat_text);
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
+                        "oassl_captions_encode: expected batch <= 4096, max_tokens 0 or >= 2, concat_text only with "
+                        "composites_path; "
+                        "found %u, %u, %d",
+                        own.batch, own.max_tokens, own.concat_text);
     const oai_host *host = oai_context_host(context);
     const oai_caption_options rules = {own.n_sources, own.allow_empty_background != 0, own.repair != 0};
     oai_caption_set *set = NULL;

@@ -70,7 +70,7 @@ static oassl_status infer(const oai_weights *file, oai_clip_text_config *c) {
             return oai_fail(OASSL_STATUS_FORMAT, "%s: no config.json beside it, and not OpenAI's CLIP: no matrix '%s'",
                             oai_weights_path(file), names[i]);
     }
-    *c = (oai_clip_text_config){t[0]->shape[0], t[0]->shape[1], 0, t[0]->shape[1] / HEAD_WIDTH, t[3]->shape[0],
+    *c = (oai_clip_text_config){t[0]->shape[0], t[0]->shape[1], 0,    t[0]->shape[1] / HEAD_WIDTH, t[3]->shape[0],
                                 t[1]->shape[0], t[2]->shape[1], 1e-5, OASSL_OP_QUICK_GELU};
     do snprintf(name, sizeof name, "transformer.resblocks.%lld.ln_1.weight", (long long)c->n_layers++);
     while (oai_weights_find(file, name));

@@ -13,8 +13,8 @@
 #include "model/plan_pool.h"
 
 /* Sequences are run in groups of 32, of 16, or one by one, shortest first, padded to a multiple of a step: few plans
- * serve all.  Compiling one takes as long as encoding a dozen sentences, so only who has very many asks for fine steps.
- * Each plan may hold a reordered copy of the weights: of large ones few are kept. */
+ * serve all.  Compiling one takes as long as encoding a dozen sentences, so only who has very many asks for fine
+ * steps. Each plan may hold a reordered copy of the weights: of large ones few are kept. */
 #define MAX_GROUP 32
 #define SMALL_GROUP 16
 #define LENGTH_STEP 16
@@ -218,7 +218,8 @@ oassl_status oai_text_encoder_hash(const oai_text_encoder *encoder, char out_has
 static oassl_status pooling_of(const oai_text_encoder *encoder, int32_t pooling, int32_t *out_pooling) {
     *out_pooling = pooling == OAI_POOLING_FOLDER ? encoder->pooling : pooling;
     if (encoder->clip && pooling == OAI_POOLING_MEAN)
-        return oai_fail(OASSL_STATUS_UNSUPPORTED, "pooling: a CLIP text encoder gives the vector at its end token only");
+        return oai_fail(OASSL_STATUS_UNSUPPORTED,
+                        "pooling: a CLIP text encoder gives the vector at its end token only");
     if (*out_pooling == OAI_POOLING_CLS || *out_pooling == OAI_POOLING_MEAN) return OASSL_STATUS_OK;
     return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "pooling %d is not known", pooling);
 }
@@ -271,7 +272,8 @@ static int64_t end_token(const int32_t *ids, int64_t length) {
     return at;
 }
 
-/* Sequences order[first]..order[first+n-1], padded to `rows` sequences of `length` tokens; surplus rows repeat the first one. */
+/* Sequences order[first]..order[first+n-1], padded to `rows` sequences of `length` tokens; surplus rows repeat the
+ * first one. */
 static void fill_group(const sequences *in, int64_t first, int64_t n, int64_t rows, int64_t length, group_buffers *g) {
     for (int64_t row = 0; row < rows; row++) {
         int64_t from = in->order[first + (row < n ? row : 0)], used = in->lengths[from];
@@ -280,8 +282,8 @@ static void fill_group(const sequences *in, int64_t first, int64_t n, int64_t ro
             bool token = k < used;
             g->ids[row * length + k] = token ? in->ids[from * in->max_length + k] : 0;
             g->mask[row * length + k] = token ? 0.0f : -1e9f;
-            g->share[row * length + k] = in->pooling == OAI_POOLING_MEAN ? (token ? 1.0f / (float)used : 0)
-                                                                         : (float)(k == at);
+            g->share[row * length + k] =
+                in->pooling == OAI_POOLING_MEAN ? (token ? 1.0f / (float)used : 0) : (float)(k == at);
         }
     }
 }

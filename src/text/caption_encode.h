@@ -16,7 +16,7 @@ typedef struct oai_text_encoding {
     const oai_tokenizer *tokenizer;
     int32_t max_length; /* tokens; longer sentences are cut, with a warning in the set */
     int64_t width;
-    uint32_t batch; /* sentences a call; 0 = 32 */
+    uint32_t batch;                                                /* sentences a call; 0 = 32 */
     const char *encoder, *encoder_hash, *tokenizer_hash, *pooling; /* recorded in the features */
     const char *journal; /* file that keeps finished sentences until the caller is done with them; NULL: none */
     oai_encode_fn encode;
@@ -24,9 +24,9 @@ typedef struct oai_text_encoding {
 } oai_text_encoding;
 
 /* Each distinct sentence is encoded once, in order of length, with progress "encode captions".  A set with errors is
- * refused.  NaN or infinity from the encoder is OASSL_STATUS_NON_FINITE naming the sentence.  With a journal, sentences
- * that an interrupted run finished are taken from it; *out_journal (NULL without one) is to be closed, as done once
- * the features are safe. */
+ * refused.  NaN or infinity from the encoder is OASSL_STATUS_NON_FINITE naming the sentence.  With a journal,
+ * sentences that an interrupted run finished are taken from it; *out_journal (NULL without one) is to be closed, as
+ * done once the features are safe. */
 oassl_status oai_caption_encode(const oai_host *host, oai_caption_set *set, const oai_text_encoding *encoding,
                                 oai_caption_features **out_features, oai_encode_journal **out_journal);
 

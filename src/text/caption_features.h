@@ -1,8 +1,9 @@
 /* Reference features of captions: for each sample K foreground vectors (one a source) and one background vector.
  *
  * File (.npz, readable by NumPy): ids [N] text, offsets [N+1] i64, foreground [sum K, d] f32, background [N, d] f32,
- * encoder and encoder_hash (one text each), and, absent in files of other makers, tokenizer_hash and pooling.  Rows offsets[i] .. offsets[i+1]-1 of foreground belong to sample i.  A
- * background of zeros means the sample has none.  Immutable once filled, any thread. */
+ * encoder and encoder_hash (one text each), and, absent in files of other makers, tokenizer_hash and pooling.  Rows
+ * offsets[i] .. offsets[i+1]-1 of foreground belong to sample i.  A background of zeros means the sample has none.
+ * Immutable once filled, any thread. */
 #ifndef OAI_TEXT_CAPTION_FEATURES_H
 #define OAI_TEXT_CAPTION_FEATURES_H
 
@@ -18,11 +19,11 @@ typedef struct oai_caption_features {
     const oai_host *host;
     int64_t n_samples, width;
     const char **ids;
-    int64_t *offsets;  /* [N+1] */
-    float *foreground; /* [sum K, width] */
-    float *background; /* [N, width] */
-    const char *encoder, *encoder_hash;     /* name; SHA-256 of the weights file */
-    const char *tokenizer_hash, *pooling;   /* SHA-256 of the vocabulary files; "cls", "mean", "end"; "" not known */
+    int64_t *offsets;                     /* [N+1] */
+    float *foreground;                    /* [sum K, width] */
+    float *background;                    /* [N, width] */
+    const char *encoder, *encoder_hash;   /* name; SHA-256 of the weights file */
+    const char *tokenizer_hash, *pooling; /* SHA-256 of the vocabulary files; "cls", "mean", "end"; "" not known */
     oai_strmap by_id;
     oai_arena arena; /* owns the texts */
 } oai_caption_features;

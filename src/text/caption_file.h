@@ -20,7 +20,7 @@ typedef struct oai_caption {
     uint32_t n_foreground, n_labels;
     const char **foreground; /* trimmed, blanks collapsed */
     const char **labels;
-    const char *background; /* NULL: left out, which needs allow_empty_background */
+    const char *background;        /* NULL: left out, which needs allow_empty_background */
     const char **more_backgrounds; /* of a composite's further parts: the reference is the mean of all */
     uint32_t n_more;
 } oai_caption;
@@ -59,7 +59,8 @@ void oai_caption_set_destroy(oai_caption_set *set);                             
 const oai_caption *oai_caption_set_find(const oai_caption_set *set, const char *id); /* NULL if not there */
 
 /* Adds composites of the set's samples (spec/datasets.md 9.5), JSON Lines {"id": .., "parts": [id, id, ..]}: their
- * foregrounds one after another; as background the mean of theirs, or with `concat_text` one sentence, theirs joined by
+ * foregrounds one after another; as background the mean of theirs, or with `concat_text` one sentence, theirs joined
+ * by
  * ", and ".  An unknown part or a repeated id is a defect; fails only when the file cannot be read. */
 oassl_status oai_caption_set_add_composites(oai_caption_set *set, const char *path, bool concat_text);
 

@@ -25,7 +25,7 @@ struct oai_encode_journal {
     size_t n, room;
     uint8_t *pending; /* put and not yet flushed */
     size_t n_pending, pending_room;
-    bool empty; /* no record in the file */
+    bool empty;        /* no record in the file */
     oai_strmap by_key; /* keys point into `keys`, which does not move */
     uint8_t (**keys)[TEXT_KEY_BYTES];
     size_t n_key_blocks;

@@ -40,7 +40,9 @@ void oai_tokenizer_close(oai_tokenizer *tokenizer) {
     *tokenizer = (oai_tokenizer){0};
 }
 
-int32_t oai_tokenizer_size(const oai_tokenizer *t) { return t->words ? oai_wordpiece_size(t->words) : oai_bpe_size(t->pairs); }
+int32_t oai_tokenizer_size(const oai_tokenizer *t) {
+    return t->words ? oai_wordpiece_size(t->words) : oai_bpe_size(t->pairs);
+}
 int32_t oai_tokenizer_pad(const oai_tokenizer *t) { return t->words ? oai_wordpiece_pad(t->words) : 0; }
 
 oassl_status oai_tokenizer_encode(const oai_tokenizer *tokenizer, const char *text, int32_t max_length,

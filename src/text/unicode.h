@@ -17,7 +17,7 @@ bool oai_is_letter(int32_t c, bool openai);
 bool oai_is_number(int32_t c, bool openai);
 bool oai_is_space(int32_t c); /* White_Space */
 
-bool oai_is_cased(int32_t c);          /* and not case-ignorable */
+bool oai_is_cased(int32_t c); /* and not case-ignorable */
 bool oai_is_case_ignorable(int32_t c);
 /* Lower case of one character: 1 or 2 to `out`.  `late`: also of capitals younger than Unicode 14. */
 size_t oai_to_lower(int32_t c, bool late, int32_t out[2]);

@@ -1,5 +1,5 @@
-/* CLIP's text transformer and a sentence encoder against transformers on formula weights, on both backends; OpenAI's key
- * names; what a folder says about pooling and length. */
+/* CLIP's text transformer and a sentence encoder against transformers on formula weights, on both backends; OpenAI's
+ * key names; what a folder says about pooling and length. */
 #include "support/net_run.h"
 
 #include <unistd.h>
@@ -23,11 +23,14 @@ static void put_text(const char *folder, const char *name, const char *text) {
 
 static void put_config(const parity_text *p, const char *folder) {
     char text[1024];
-    const char *sizes = "\"vocab_size\": %d, \"hidden_size\": %d, \"num_hidden_layers\": %d, \"num_attention_heads\": %d, "
-                        "\"intermediate_size\": %d, \"max_position_embeddings\": %d";
-    int n = snprintf(text, sizeof text, p->clip ? "{\"model_type\": \"clip_text_model\", \"hidden_act\": \"quick_gelu\", "
-                                                : "{\"model_type\": \"bert\", ");
-    n += snprintf(text + n, sizeof text - (size_t)n, sizes, p->vocab, p->width, p->layers, p->heads, p->ffn, p->positions);
+    const char *sizes =
+        "\"vocab_size\": %d, \"hidden_size\": %d, \"num_hidden_layers\": %d, \"num_attention_heads\": %d, "
+        "\"intermediate_size\": %d, \"max_position_embeddings\": %d";
+    int n = snprintf(text, sizeof text,
+                     p->clip ? "{\"model_type\": \"clip_text_model\", \"hidden_act\": \"quick_gelu\", "
+                             : "{\"model_type\": \"bert\", ");
+    n += snprintf(text + n, sizeof text - (size_t)n, sizes, p->vocab, p->width, p->layers, p->heads, p->ffn,
+                  p->positions);
     if (p->projection) n += snprintf(text + n, sizeof text - (size_t)n, ", \"projection_dim\": %d", p->projection);
     snprintf(text + n, sizeof text - (size_t)n, "}");
     put_text(folder, "config.json", text);
@@ -53,11 +56,15 @@ typedef struct named {
     uint32_t n;
 } named;
 
-static void add(named *all, const char *name, int32_t rank, int64_t rows, int64_t columns, const float *data, float *own) {
+static void add(named *all, const char *name, int32_t rank, int64_t rows, int64_t columns, const float *data,
+                float *own) {
     snprintf(all->names[all->n], sizeof all->names[0], "%s", name);
     all->own[all->n] = own;
-    all->tensors[all->n] = (oai_stored_tensor){.name = all->names[all->n], .dtype = OASSL_DTYPE_F32, .rank = rank,
-                                               .shape = {rows, columns}, .data = data,
+    all->tensors[all->n] = (oai_stored_tensor){.name = all->names[all->n],
+                                               .dtype = OASSL_DTYPE_F32,
+                                               .rank = rank,
+                                               .shape = {rows, columns},
+                                               .data = data,
                                                .bytes = (size_t)(rows * (rank == 2 ? columns : 1)) * sizeof(float)};
     all->n++;
 }
@@ -71,8 +78,11 @@ static const oai_store_tensor *get(const oai_store *store, const char *format, i
 }
 
 static void add_openai_layer(named *all, const oai_store *store, const parity_text *p, int layer) {
-    static const char *const names[][2] = {{"layer_norm1", "ln_1"}, {"layer_norm2", "ln_2"}, {"mlp.fc1", "mlp.c_fc"},
-                                           {"mlp.fc2", "mlp.c_proj"}, {"self_attn.out_proj", "attn.out_proj"}};
+    static const char *const names[][2] = {{"layer_norm1", "ln_1"},
+                                           {"layer_norm2", "ln_2"},
+                                           {"mlp.fc1", "mlp.c_fc"},
+                                           {"mlp.fc2", "mlp.c_proj"},
+                                           {"self_attn.out_proj", "attn.out_proj"}};
     static const char *const tails[2] = {"weight", "bias"};
     char name[128];
     for (int i = 0; i < 10; i++) {
@@ -135,7 +145,8 @@ static void write_folder(const parity_text *p, const char *folder, int naming) {
     if (naming != OPENAI) put_config(p, folder);
 }
 
-/* ---- comparing --------------------------------------------------------------------------------------------------- */
+/* ---- comparing ---------------------------------------------------------------------------------------------------
+ */
 
 static void fill_ids(const parity_text *p, int32_t *ids, int32_t *lengths) {
     for (int i = 0; i < p->batch * p->length; i++)
@@ -178,7 +189,8 @@ static void against_transformers(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof parity_texts / sizeof *parity_texts; i++) {
         bool large = parity_texts[i].width >= 384;
-        if (!large || !fast) check_text(reference, "reference", &parity_texts[i], HUGGING_FACE_PREFIXED * parity_texts[i].clip);
+        if (!large || !fast)
+            check_text(reference, "reference", &parity_texts[i], HUGGING_FACE_PREFIXED * parity_texts[i].clip);
         if (fast) check_text(fast, "onednn", &parity_texts[i], HUGGING_FACE);
     }
     check_text(reference, "reference", &parity_texts[1], HUGGING_FACE);
@@ -213,7 +225,8 @@ static void every_length(void **state) {
     }
 }
 
-/* ---- folders ----------------------------------------------------------------------------------------------------- */
+/* ---- folders -----------------------------------------------------------------------------------------------------
+ */
 
 static void expect_error(oassl_status found, oassl_status expected, const char *part) {
     if (found != expected) fail_msg("expected status %d, found %d: %s", expected, found, oassl_last_error());
@@ -230,7 +243,8 @@ static void sentence_folder(void **state) {
     oai_text_encoder *encoder;
     write_folder(&small, folder, HUGGING_FACE);
     MUST(oai_make_directories(OASSL_TEST_TMP "/text_sentence/1_Pooling"));
-    put_text(folder, "1_Pooling/config.json", "{\"pooling_mode_cls_token\": false, \"pooling_mode_mean_tokens\": true}");
+    put_text(folder, "1_Pooling/config.json",
+             "{\"pooling_mode_cls_token\": false, \"pooling_mode_mean_tokens\": true}");
     put_text(folder, "sentence_bert_config.json", "{\"max_seq_length\": 16}");
     fill_ids(&small, ids, length);
     MUST(oai_text_encoder_open(reference, folder, &encoder));
@@ -264,7 +278,8 @@ static void bad_folders(void **state) {
     MUST(oai_text_encoder_open(reference, folder, &encoder));
     expect_error(oai_text_encoder_encode(encoder, ids, length, 1, 2, OAI_POOLING_MEAN, out), OASSL_STATUS_UNSUPPORTED,
                  "end token");
-    expect_error(oai_text_encoder_encode(encoder, ids, length, 1, 2, 7, out), OASSL_STATUS_INVALID_ARGUMENT, "pooling 7");
+    expect_error(oai_text_encoder_encode(encoder, ids, length, 1, 2, 7, out), OASSL_STATUS_INVALID_ARGUMENT,
+                 "pooling 7");
     MUST(oai_text_encoder_pooling(encoder, OAI_POOLING_CLS, &name));
     assert_string_equal(name, "end");
     oai_text_encoder_close(encoder);

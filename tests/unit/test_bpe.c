@@ -1,4 +1,5 @@
-/* CLIP's byte-pair tokenizer against Hugging Face's and OpenAI's (text/bpe.json, made by gen_clip_bpe.py), and its files. */
+/* CLIP's byte-pair tokenizer against Hugging Face's and OpenAI's (text/bpe.json, made by gen_clip_bpe.py), and its
+ * files. */
 #define TEST_NAME "bpe"
 #include "hostile.h"
 
@@ -94,11 +95,20 @@ static void truncation(void **state) {
 
 static void html(void **state) {
     (void)state;
-    static const char *const pairs[][2] = {{"a &amp; b", "a & b"},      {"&amp;lt;", "&lt;"},       {"&ltx", "<x"},
-                                           {"&#65;&#x42;&#67", "ABC"},  {"&#x;&#;&", "&#x;&#;&"},   {"&#0;", "\xEF\xBF\xBD"},
-                                           {"&#128;", "\xE2\x82\xAC"},  {"&#1;x", "x"},             {"&#13;", "\r"},
-                                           {"&#1114112;", "\xEF\xBF\xBD"}, {"&nosuch;", "&nosuch;"}, {"&notit;", "\xC2\xACit;"},
-                                           {"&nGt", "&nGt"},            {"&nGt;", "\xE2\x89\xAB\xE2\x83\x92"}};
+    static const char *const pairs[][2] = {{"a &amp; b", "a & b"},
+                                           {"&amp;lt;", "&lt;"},
+                                           {"&ltx", "<x"},
+                                           {"&#65;&#x42;&#67", "ABC"},
+                                           {"&#x;&#;&", "&#x;&#;&"},
+                                           {"&#0;", "\xEF\xBF\xBD"},
+                                           {"&#128;", "\xE2\x82\xAC"},
+                                           {"&#1;x", "x"},
+                                           {"&#13;", "\r"},
+                                           {"&#1114112;", "\xEF\xBF\xBD"},
+                                           {"&nosuch;", "&nosuch;"},
+                                           {"&notit;", "\xC2\xACit;"},
+                                           {"&nGt", "&nGt"},
+                                           {"&nGt;", "\xE2\x89\xAB\xE2\x83\x92"}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         char out[64];
         size_t n = oai_html_unescape(pairs[i][0], strlen(pairs[i][0]), out);
@@ -153,6 +163,56 @@ static void files(void **state) {
     assert_null(plain);
 }
 
+static oassl_status load_folder(const oai_host *h, const char *path) {
+    oai_bpe *tokenizer;
+    oassl_status status = oai_bpe_load_folder(h, path, &tokenizer);
+    int32_t ids[77], n;
+    if (status == OASSL_STATUS_OK) status = oai_bpe_encode(tokenizer, "some text", 77, ids, &n, NULL);
+    oai_bpe_destroy(tokenizer);
+    return status;
+}
+
+static void test_failing_memory(void **state) {
+    (void)state;
+    oai_bpe_destroy(open_openai());
+    fail_every_allocation(TMP("merges.txt"), load);
+    fail_every_allocation(TMP("gz/" OAI_BPE_MERGES_FILE ".gz"), load);
+    put_folder(json_string_value(json_object_get(known, "merges")));
+    fail_every_allocation(TMP("hf"), load_folder);
+}
+
+/* The published vocabulary, when there is one: OASSL_TEST_CLIP_MERGES names bpe_simple_vocab_16e6.txt.gz (it is in the
+ * package open_clip_torch); the answers are the specification's. */
+static void published_vocabulary(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int32_t n, ids[16];
+    } answers[] = {
+        {"A photo of ", 5, {49406, 320, 1125, 539, 49407}},
+        {"an image of a man playing guitar", 9, {49406, 550, 2867, 539, 320, 786, 1629, 5084, 49407}},
+        {"an image of non-playing guitars, drum-set, and amp",
+         16,
+         {49406, 550, 2867, 539, 3353, 268, 1629, 15023, 267, 8698, 268, 1167, 267, 537, 6259, 49407}},
+        {"an image of playing clarinet", 7, {49406, 550, 2867, 539, 1629, 41178, 49407}},
+        {"horse_clip-clop 2024!", 13, {49406, 4558, 318, 9289, 268, 1194, 335, 273, 271, 273, 275, 256, 49407}}};
+    const char *path = getenv("OASSL_TEST_CLIP_MERGES");
+    if (!path) {
+        print_message("skipped: OASSL_TEST_CLIP_MERGES does not name bpe_simple_vocab_16e6.txt.gz\n");
+        skip();
+    }
+    oai_bpe *tokenizer;
+    assert_ok(oai_bpe_load_merges(host, path, &tokenizer));
+    assert_int_equal(oai_bpe_size(tokenizer), 49408);
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        int32_t ids[77], n;
+        assert_ok(oai_bpe_encode(tokenizer, answers[i].text, 77, ids, &n, NULL));
+        assert_int_equal(n, answers[i].n);
+        assert_memory_equal(ids, answers[i].ids, (size_t)n * sizeof *ids);
+    }
+    oai_bpe_destroy(tokenizer);
+}
+
 static int open_known(void **state) {
     (void)state;
     return oai_json_load(host, DATA("text/bpe.json"), &known) == OASSL_STATUS_OK ? 0 : -1;
@@ -165,7 +225,11 @@ static int close_known(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers), cmocka_unit_test(truncation),
-                                       cmocka_unit_test(html), cmocka_unit_test(files)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers),
+                                       cmocka_unit_test(truncation),
+                                       cmocka_unit_test(html),
+                                       cmocka_unit_test(files),
+                                       cmocka_unit_test(test_failing_memory),
+                                       cmocka_unit_test(published_vocabulary)};
     return cmocka_run_group_tests(tests, open_known, close_known);
 }

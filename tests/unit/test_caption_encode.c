@@ -46,14 +46,21 @@ static void test_prompt(void **state) {
     char *text = malloc(bytes + 1);
     assert_ok(oassl_captions_prompt(labels, 2, text, bytes + 1, &again));
     assert_true(again == bytes && strlen(text) == bytes);
-    static const char *const parts[] = {"Number of labels: 2\n", "Labels: female_speech_woman_speaking, drum_kit\n",
-                                        "Example 1", "Example 2", "Example 3", "JSON", "an image of", "visible"};
+    static const char *const parts[] = {"Number of labels: 2\n",
+                                        "Labels: female_speech_woman_speaking, drum_kit\n",
+                                        "Example 1",
+                                        "Example 2",
+                                        "Example 3",
+                                        "JSON",
+                                        "an image of",
+                                        "visible"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) assert_non_null(strstr(text, parts[i]));
     assert_null(strstr(text, "{labels}"));
     assert_fails(oassl_captions_prompt(labels, 2, text, bytes, &again), OASSL_STATUS_INVALID_ARGUMENT, "capacity");
-    assert_fails(oassl_captions_prompt(labels, 0, NULL, 0, &again), OASSL_STATUS_INVALID_ARGUMENT, "at least one label");
-    assert_fails(oassl_captions_prompt((const char *[]){"a", " , "}, 2, NULL, 0, &again), OASSL_STATUS_INVALID_ARGUMENT,
-                 "label 1 is empty");
+    assert_fails(oassl_captions_prompt(labels, 0, NULL, 0, &again), OASSL_STATUS_INVALID_ARGUMENT,
+                 "at least one label");
+    assert_fails(oassl_captions_prompt((const char *[]){"a", " , "}, 2, NULL, 0, &again),
+                 OASSL_STATUS_INVALID_ARGUMENT, "label 1 is empty");
     free(text);
     /* the Python captioner sends the same */
     const char *python = DATA("../../bindings/python/oassl/prompt.txt");
@@ -64,7 +71,8 @@ static void test_prompt(void **state) {
     oai_free(host, theirs);
 }
 
-/* ---- encoding with an encoder that counts ------------------------------------------------------------------------ */
+/* ---- encoding with an encoder that counts ------------------------------------------------------------------------
+ */
 
 enum { WIDTH = 3 };
 
@@ -246,6 +254,48 @@ static void test_torn_journal(void **state) {
     close_fixture(&f);
 }
 
+/* With the journal of an interrupted run and a composite; what fails is given back and leaves the journal usable. */
+static oassl_status encode_from(const oai_host *h, const char *path) {
+    static const oai_caption_options options = {.allow_empty_background = true};
+    oai_tokenizer tokenizer = {0};
+    oai_caption_set *set = NULL;
+    oai_caption_features *features = NULL;
+    oai_encode_journal *journal = NULL;
+    counter count = {0};
+    oai_text_encoding encoding = {.tokenizer = &tokenizer,
+                                  .max_length = 32,
+                                  .width = WIDTH,
+                                  .batch = 2,
+                                  .encoder = "counter",
+                                  .encoder_hash = "weights",
+                                  .tokenizer_hash = "words",
+                                  .pooling = "cls",
+                                  .journal = TMP("journal"),
+                                  .encode = count_encode,
+                                  .user = &count};
+    oassl_status status = oai_wordpiece_create(h, vocabulary, strlen(vocabulary), "v", false, &tokenizer.words);
+    if (status == OASSL_STATUS_OK) status = oai_caption_set_load(h, path, &options, &set);
+    if (status == OASSL_STATUS_OK) status = oai_caption_set_add_composites(set, TMP("mix.jsonl"), true);
+    if (status == OASSL_STATUS_OK) status = oai_caption_encode(h, set, &encoding, &features, &journal);
+    oai_encode_journal_close(journal, 0); /* kept for the next */
+    oai_caption_features_destroy(features);
+    oai_caption_set_destroy(set);
+    oai_tokenizer_close(&tokenizer);
+    return status;
+}
+
+static void test_failing_memory(void **state) {
+    (void)state;
+    fixture f;
+    static const char mix[] = "{\"id\": \"m\", \"parts\": [\"2\", \"1\"]}\n";
+    put_file(TMP("mix.jsonl"), mix, strlen(mix));
+    open_fixture(&f);
+    stop_in(&f, 3);
+    fail_every_allocation(TMP("captions.jsonl"), encode_from);
+    unlink(TMP("journal"));
+    close_fixture(&f);
+}
+
 static void test_locked_journal(void **state) {
     (void)state;
     oai_encode_journal *first, *second;
@@ -258,7 +308,8 @@ static void test_locked_journal(void **state) {
     assert_fails(oai_encode_journal_open(host, OASSL_TEST_TMP, "k", 2, &second), OASSL_STATUS_IO, OASSL_TEST_TMP);
 }
 
-/* ---- composites -------------------------------------------------------------------------------------------------- */
+/* ---- composites --------------------------------------------------------------------------------------------------
+ */
 
 static const float *background(const oai_caption_features *features, const char *id) {
     return oai_caption_features_background(features, oai_caption_features_find(features, id));
@@ -266,8 +317,9 @@ static const float *background(const oai_caption_features *features, const char 
 
 static void test_composites(void **state) {
     (void)state;
-    static const char mixes[] = "{\"id\": \"m\", \"parts\": [\"2\", \"1\"]}\n{\"id\": \"n\", \"parts\": [\"4\", \"3\"]}\n"
-                                "{\"id\": \"o\", \"parts\": [\"4\", \"4\"]}\n";
+    static const char mixes[] =
+        "{\"id\": \"m\", \"parts\": [\"2\", \"1\"]}\n{\"id\": \"n\", \"parts\": [\"4\", \"3\"]}\n"
+        "{\"id\": \"o\", \"parts\": [\"4\", \"4\"]}\n";
     put_file(TMP("mixes.jsonl"), mixes, strlen(mixes));
     for (int concat = 0; concat < 2; concat++) {
         fixture f;
@@ -318,7 +370,8 @@ static void test_bad_composites(void **state) {
     close_fixture(&f);
 }
 
-/* ---- hostile and large files --------------------------------------------------------------------------------------- */
+/* ---- hostile and large files ---------------------------------------------------------------------------------------
+ */
 
 static char *repeat(const char *text, size_t n) {
     size_t bytes = strlen(text);
@@ -331,7 +384,8 @@ static char *repeat(const char *text, size_t n) {
 
 /* One good line, then the bad one: a single error on line 2 that says what is wrong. */
 static void check_line(const char *bad, size_t bytes, const char *words) {
-    static const char good[] = "{\"id\": \"g\", \"foreground\": \"an image of a\", \"background\": \"an image of b\"}\n";
+    static const char good[] =
+        "{\"id\": \"g\", \"foreground\": \"an image of a\", \"background\": \"an image of b\"}\n";
     char *text = malloc(sizeof good + bytes);
     memcpy(text, good, sizeof good - 1);
     memcpy(text + sizeof good - 1, bad, bytes);
@@ -361,16 +415,18 @@ static void test_hostile(void **state) {
                                            {"{\"id\": \"a\\u0000b\"}", "\\u0000"},
                                            {"{\"id\": \"a\", \"id\": \"b\"}", "duplicate"},
                                            {"{\"id\": \"a", "premature end"}};
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) check_line(lines[i][0], strlen(lines[i][0]), lines[i][1]);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        check_line(lines[i][0], strlen(lines[i][0]), lines[i][1]);
     check_line("{\"id\": \"a\0\"}", 12, "NUL byte");
 }
 
 /* 200,000 lines in under 5 s of this processor's time. */
 static void test_many_lines(void **state) {
     (void)state;
-    static const char line[] =
-        "{\"id\": \"clip%06d\", \"labels\": [\"guitar\"], \"foreground\": \"an image of a man with a dark coat playing an "
-        "acoustic guitar on a chair\", \"background\": \"an image of a sofa, a lamp, two violins and a closed piano\"}\n";
+    static const char line[] = "{\"id\": \"clip%06d\", \"labels\": [\"guitar\"], \"foreground\": \"an image of a man "
+                               "with a dark coat playing an "
+                               "acoustic guitar on a chair\", \"background\": \"an image of a sofa, a lamp, two "
+                               "violins and a closed piano\"}\n";
     FILE *file = fopen(TMP("many.jsonl"), "w");
     assert_non_null(file);
     for (int i = 0; i < 200000; i++) fprintf(file, line, i);
@@ -389,7 +445,7 @@ static void test_many_lines(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_sha256),         cmocka_unit_test(test_prompt),
                                        cmocka_unit_test(test_resume),         cmocka_unit_test(test_killed),
-                                       cmocka_unit_test(test_torn_journal),
+                                       cmocka_unit_test(test_torn_journal),   cmocka_unit_test(test_failing_memory),
                                        cmocka_unit_test(test_locked_journal), cmocka_unit_test(test_composites),
                                        cmocka_unit_test(test_bad_composites), cmocka_unit_test(test_hostile),
                                        cmocka_unit_test(test_many_lines)};
