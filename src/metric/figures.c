@@ -107,10 +107,9 @@ typedef struct part { /* of the rows */
 } part;
 
 static oassl_status row_figure(maker *m, const char *name, int32_t column, int32_t how, double t, const part *only) {
-    const oai_variant *v = &m->l->variants[m->variant];
     m->s.n_units = m->l->n_samples;
     for (uint64_t i = 0; i < m->l->n_samples; i++) {
-        const double *block = block_of(m, i), *row = oai_block_rows(v, block);
+        const double *block = block_of(m, i), *row = oai_block_rows(block);
         m->s.over[i] = m->s.under[i] = 0;
         for (uint32_t k = 0; k < (uint32_t)block[OAI_HEAD_N_ROWS]; k++, row += OAI_ROW_N) {
             if (isnan(row[column]) || (only && !(row[OAI_ROW_AREA] >= only->least && row[OAI_ROW_AREA] < only->below))) continue;
@@ -171,13 +170,12 @@ static oassl_status row_figures(maker *m, uint32_t figures) {
 /* ---- pictures with several samples (5.1) ------------------------------------------------------------------------ */
 
 static oassl_status group_figure(maker *m, const char *name, int32_t column, int32_t how, double t) {
-    const oai_variant *v = &m->l->variants[m->variant];
     uint64_t n = 0;
     for (uint64_t first = 0, next; first < m->l->n_samples; first = next) {
         const char *group = m->l->groups[m->by_group[first]];
         double least = INFINITY;
         for (next = first; next < m->l->n_samples && strcmp(m->l->groups[m->by_group[next]], group) == 0; next++) {
-            const double *block = block_of(m, m->by_group[next]), *row = oai_block_rows(v, block);
+            const double *block = block_of(m, m->by_group[next]), *row = oai_block_rows(block);
             for (uint32_t k = 0; k < (uint32_t)block[OAI_HEAD_N_ROWS]; k++, row += OAI_ROW_N)
                 if (row[column] < least) least = row[column];
         }
@@ -201,7 +199,7 @@ static oassl_status group_figures(maker *m, uint32_t figures) {
 
 /* A sample of several sources counts with their mean. */
 static bool judgement_of(const maker *m, uint64_t sample, oai_judgement *out) {
-    const double *block = block_of(m, sample), *row = oai_block_rows(&m->l->variants[m->variant], block);
+    const double *block = block_of(m, sample), *row = oai_block_rows(block);
     uint32_t n = (uint32_t)block[OAI_HEAD_N_ROWS];
     *out = (oai_judgement){block[OAI_HEAD_CONFIDENCE], 0, n > 0, (uint32_t)sample};
     for (uint32_t k = 0; k < n; k++) out->ciou += row[k * OAI_ROW_N + OAI_ROW_CIOU] / n;
@@ -266,8 +264,8 @@ static double best_f(const maker *m, const uint32_t *units, uint64_t first, uint
     double sum[OAI_F_STEPS] = {0}, most = 0;
     uint64_t counted = 0;
     for (uint64_t i = first; i < first + n; i++) {
-        const double *curve = oai_block_curve(block_of(m, units ? units[i] : i));
-        if (isnan(curve[0])) continue;
+        const double *block = block_of(m, units ? units[i] : i), *curve = oai_block_curve(block);
+        if (block[OAI_HEAD_N_CURVE] == 0 || isnan(curve[0])) continue;
         for (int32_t k = 0; k < OAI_F_STEPS; k++) sum[k] += curve[k];
         counted++;
     }

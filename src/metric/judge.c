@@ -209,6 +209,12 @@ static oassl_status judge_confidence(oai_sample_cache *c, const oai_variant *v, 
     return OASSL_STATUS_OK;
 }
 
+static bool has_mask(const oassl_metric_sample *s) {
+    for (uint32_t i = 0; i < s->n_sources; i++)
+        if (s->sources[i].mask) return true;
+    return false;
+}
+
 /* All maps together, the largest at each pixel, against all sources together. */
 static oassl_status judge_masks(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, double *head, double *curve) {
     const oassl_metric_sample *s = oai_sample_cache_sample(c);
@@ -216,25 +222,23 @@ static oassl_status judge_masks(oai_sample_cache *c, const oai_variant *v, const
     oai_truth_key key = {-1, OAI_TRUTH_UNION, OAI_READ_BOX, OAI_PLACE_SQUARE, 0};
     oai_truth *truth;
     oai_view *view;
-    head[OAI_HEAD_HAS_MASK] = 0;
-    for (uint32_t i = 0; i < s->n_sources; i++)
-        if (s->sources[i].mask) head[OAI_HEAD_HAS_MASK] = 1;
+    head[OAI_HEAD_HAS_MASK] = has_mask(s);
     if (s->n_sources && head[OAI_HEAD_HAS_MASK] == 0) return OASSL_STATUS_OK;
     OAI_TRY(oai_sample_cache_truth(c, key, &truth));
     OAI_TRY(view_of(c, v, j, s->n_maps == 1 ? 0 : OAI_FROM_LARGEST, 0, &view));
     double t = v->cut == OAI_CUT_FIXED ? v->at : 0.5;
     oai_counts n = oai_count(view, oai_view_cutoff(view, &scoring, OAI_PREDICATE_GT, t), truth);
     head[OAI_HEAD_IOU] = oai_mask_iou(&n, truth);
-    if (v->curve) oai_f_curve(view, &scoring, truth, curve);
+    if (head[OAI_HEAD_N_CURVE] > 0) oai_f_curve(view, &scoring, truth, curve);
     return OASSL_STATUS_OK;
 }
 
 oassl_status oai_judge(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, double out_block[OAI_BLOCK_MAX]) {
     const oassl_metric_sample *s = oai_sample_cache_sample(c);
-    double *curve = out_block + OAI_HEAD_N, *rows = curve + (v->curve ? OAI_F_STEPS : 0);
-    for (int32_t i = 0; i < OAI_HEAD_N; i++) out_block[i] = NAN;
-    for (int32_t i = 0; v->curve && i < OAI_F_STEPS; i++) curve[i] = NAN;
-    out_block[OAI_HEAD_N_ROWS] = 0;
+    int32_t n_curve = v->curve && has_mask(s) ? OAI_F_STEPS : 0;
+    double *curve = out_block + OAI_HEAD_N, *rows = curve + n_curve;
+    for (int32_t i = 0; i < OAI_HEAD_N + n_curve; i++) out_block[i] = NAN;
+    out_block[OAI_HEAD_N_ROWS] = 0, out_block[OAI_HEAD_N_CURVE] = n_curve;
     if (v->system != OAI_SYSTEM_MAP && !s->object) return OASSL_STATUS_OK;
     if (v->rules->assign == OASSL_ASSIGN_GREEDY) return judge_composed(c, v, j, out_block, rows);
     if (v->rules->figures & ~(uint32_t)(OAI_FIG_MASKS | OAI_FIG_MASKS_OFFICIAL)) OAI_TRY(judge_pairs(c, v, j, out_block, rows));

@@ -251,7 +251,7 @@ static oassl_status judge_sample(oassl_metric *m, uint32_t *out_n_numbers) {
     size_t n = 0;
     for (uint32_t v = 0; v < m->n_variants; v++) {
         OAI_TRY(oai_judge(m->cache, &m->variants[v], &judging, m->block + n));
-        n += oai_block_size(&m->variants[v], m->block + n);
+        n += oai_block_size(m->block + n);
     }
     *out_n_numbers = (uint32_t)n;
     return OASSL_STATUS_OK;
@@ -345,7 +345,7 @@ static void fill_ledger(const oassl_metric *m, const uint32_t *order, const doub
         const sample *s = &m->samples[order[i]];
         const double *block = m->numbers + s->first_number;
         groups[i] = s->group;
-        for (uint32_t v = 0; v < m->n_variants; block += oai_block_size(&m->variants[v], block), v++) blocks[i * m->n_variants + v] = block;
+        for (uint32_t v = 0; v < m->n_variants; block += oai_block_size(block), v++) blocks[i * m->n_variants + v] = block;
     }
 }
 

@@ -120,15 +120,17 @@ static oassl_status read_map(oai_sample_cache *c, const oassl_tensor *t, dense_m
         if (!out_map->v) return oai_no_memory(n * sizeof *out_map->v, "a heat-map");
         out_map->room = n;
     }
-    double check = 0;
+    bool fine = true;
     for (int64_t y = 0; y < h; y++) {
         double *row = out_map->v + y * w;
+        const float *narrow = (const float *)t->data + (wide ? 0 : y * dy);
         if (wide) for (int64_t x = 0; x < w; x++) row[x] = ((const double *)t->data)[y * dy + x * dx];
-        else for (int64_t x = 0; x < w; x++) row[x] = (double)((const float *)t->data)[y * dy + x * dx];
-        for (int64_t x = 0; x < w; x++) check += row[x] * 0; /* NaN as soon as one value is not finite */
+        else if (dx == 1) for (int64_t x = 0; x < w; x++) row[x] = (double)narrow[x];
+        else for (int64_t x = 0; x < w; x++) row[x] = (double)narrow[x * dx];
+        for (int64_t x = 0; x < w; x++) fine &= row[x] - row[x] == 0;
     }
     out_map->h = h, out_map->w = w;
-    for (int64_t i = 0; check != 0 && i < h * w; i++)
+    for (int64_t i = 0; !fine && i < h * w; i++)
         if (!isfinite(out_map->v[i]))
             return oai_fail(OASSL_STATUS_NON_FINITE, "%g at row %lld, column %lld", out_map->v[i], (long long)(i / w), (long long)(i % w));
     return OASSL_STATUS_OK;

@@ -39,13 +39,20 @@ void oai_view_free(const oai_host *host, oai_view *view) {
     *view = (oai_view){0};
 }
 
+/* Eight extremes side by side: one would wait for itself at every pixel. */
 void oai_view_ready(oai_view *view) {
-    double lo = view->v[0], hi = view->v[0];
-    for (size_t i = 0; i < view->n; i++) {
-        double x = view->v[i];
-        lo = x < lo ? x : lo, hi = x > hi ? x : hi;
-    }
-    view->lo = lo, view->hi = hi;
+    enum { WIDE = 8 };
+    double lo[WIDE], hi[WIDE];
+    size_t whole = view->n / WIDE * WIDE;
+    for (int32_t k = 0; k < WIDE; k++) lo[k] = hi[k] = view->v[0];
+    for (size_t i = 0; i < whole; i += WIDE)
+        for (int32_t k = 0; k < WIDE; k++) {
+            double x = view->v[i + (size_t)k];
+            lo[k] = x < lo[k] ? x : lo[k], hi[k] = x > hi[k] ? x : hi[k];
+        }
+    for (size_t i = whole; i < view->n; i++) lo[0] = view->v[i] < lo[0] ? view->v[i] : lo[0], hi[0] = view->v[i] > hi[0] ? view->v[i] : hi[0];
+    for (int32_t k = 1; k < WIDE; k++) lo[0] = lo[k] < lo[0] ? lo[k] : lo[0], hi[0] = hi[k] > hi[0] ? hi[k] : hi[0];
+    view->lo = lo[0], view->hi = hi[0];
     view->is_sorted = false;
 }
 
@@ -99,32 +106,45 @@ static oassl_status need_order(const oai_host *host, oai_view *view) {
 }
 
 /* One pass of a radix sort: stable, so that equal values stay in the picture's order. */
-static void pass(const uint64_t *from, uint64_t *to, size_t n, int32_t shift) {
-    uint32_t start[RADIX] = {0}, total = 0;
-    for (size_t i = 0; i < n; i++) start[from[i] >> shift & (RADIX - 1)]++;
+static void pass(const uint64_t *from, uint64_t *to, size_t n, int32_t shift, uint32_t count[RADIX]) {
+    uint32_t total = 0;
     for (int32_t b = 0; b < RADIX; b++) {
-        uint32_t count = start[b];
-        start[b] = total, total += count;
+        uint32_t here = count[b];
+        count[b] = total, total += here;
     }
-    for (size_t i = 0; i < n; i++) to[start[from[i] >> shift & (RADIX - 1)]++] = from[i];
+    for (size_t i = 0; i < n; i++) to[count[from[i] >> shift & (RADIX - 1)]++] = from[i];
+}
+
+/* Puts values right that share a step; most are alone in theirs. */
+static oassl_status sort_within_steps(const oai_host *host, oai_view *view, const uint64_t *keys) {
+    for (size_t i = 1; i < view->n; i++) {
+        if (view->sorted[i - 1] <= view->sorted[i]) continue;
+        size_t first = i - 1, last = i + 1;
+        while (first > 0 && keys[first - 1] >> 32 == keys[i] >> 32) first--;
+        while (last < view->n && keys[last] >> 32 == keys[i] >> 32) last++;
+        if (last - first > FEW) OAI_TRY(sort_step(host, view->sorted + first, view->order + first, last - first));
+        else insert_all(view->sorted + first, view->order + first, last - first);
+        i = last - 1;
+    }
+    return OASSL_STATUS_OK;
 }
 
 oassl_status oai_view_sort(const oai_host *host, oai_view *view, oai_sort_space *space) {
     if (view->is_sorted) return OASSL_STATUS_OK;
     OAI_TRY(need_order(host, view));
     uint64_t *keys = space->keys;
+    uint32_t low[RADIX] = {0}, high[RADIX] = {0};
     double scale = step_scale(view, STEPS);
     size_t n = view->n;
-    for (size_t i = 0; i < n; i++) keys[i] = (uint64_t)step_of(view, scale, view->v[i]) << 32 | i;
-    pass(keys, space->spare, n, 32);
-    pass(space->spare, keys, n, 32 + DIGIT);
-    for (size_t i = 0; i < n; i++) view->order[i] = (uint32_t)keys[i], view->sorted[i] = view->v[(uint32_t)keys[i]];
-    for (size_t first = 0, i = 1; i <= n; i++) {
-        if (i < n && keys[i] >> 32 == keys[first] >> 32) continue;
-        if (i - first > FEW) OAI_TRY(sort_step(host, view->sorted + first, view->order + first, i - first));
-        first = i;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t step = step_of(view, scale, view->v[i]);
+        keys[i] = (uint64_t)step << 32 | i;
+        low[step & (RADIX - 1)]++, high[step >> DIGIT]++;
     }
-    insert_all(view->sorted, view->order, n);
+    pass(keys, space->spare, n, 32, low);
+    pass(space->spare, keys, n, 32 + DIGIT, high);
+    for (size_t i = 0; i < n; i++) view->order[i] = (uint32_t)keys[i], view->sorted[i] = view->v[(uint32_t)keys[i]];
+    OAI_TRY(sort_within_steps(host, view, keys));
     view->is_sorted = true;
     return OASSL_STATUS_OK;
 }
@@ -268,10 +288,11 @@ void oai_truth_finish(oai_truth *truth, int32_t rule) {
         uint64_t sum = 0, area = 0, above = 0;
         for (size_t i = first; i < first + 8 * WORDS && i < truth->n; i += 8) {
             uint64_t word = word_at(w + i, truth->n - i);
-            sum += pairs(word), area += pairs(flags(word));
+            sum += pairs(word);
+            if (rule != OAI_TRUTH_UNION) area += pairs(flags(word));
         }
         for (size_t i = first; rule == OAI_TRUTH_COUNT && i < first + 8 * WORDS && i < truth->n; i++) above += w[i] > 2 ? w[i] - 2 : 0;
-        truth->twice_sum += fold(sum), truth->area += fold(area), truth->clamped_sum += fold(sum) - above;
+        truth->twice_sum += fold(sum), truth->area += rule == OAI_TRUTH_UNION ? fold(sum) / 2 : fold(area), truth->clamped_sum += fold(sum) - above;
     }
     truth->is_count = rule == OAI_TRUTH_COUNT;
 }

@@ -50,14 +50,14 @@ typedef struct book {
 static double *new_block(book *b, const char *group) {
     double *block = b->blocks[b->n];
     for (int i = 0; i < OAI_BLOCK_MAX; i++) block[i] = NAN;
-    block[OAI_HEAD_N_ROWS] = 0;
+    block[OAI_HEAD_N_ROWS] = block[OAI_HEAD_N_CURVE] = 0;
     b->at[b->n] = block, b->groups[b->n] = group;
     b->n++;
     return block;
 }
 
-static void add_row(const book *b, double *block, double ciou) {
-    double *row = (double *)oai_block_rows(&b->variant, block) + (size_t)block[OAI_HEAD_N_ROWS] * OAI_ROW_N;
+static void add_row(double *block, double ciou) {
+    double *row = (double *)oai_block_rows(block) + (size_t)block[OAI_HEAD_N_ROWS] * OAI_ROW_N;
     row[OAI_ROW_CIOU] = ciou, row[OAI_ROW_ADAPTIVE] = ciou, row[OAI_ROW_AREA] = 100;
     block[OAI_HEAD_N_ROWS]++;
 }
@@ -88,7 +88,7 @@ static void check_confidence(int n, const int *boxes, const double *ciou, const 
     for (int i = 0; i < n; i++) {
         double *block = new_block(b, "");
         block[OAI_HEAD_CONFIDENCE] = confidence[i];
-        if (boxes[i]) add_row(b, block, ciou[i]);
+        if (boxes[i]) add_row(block, ciou[i]);
         list[i] = (oai_judgement){confidence[i], ciou[i], boxes[i] > 0, (uint32_t)i};
     }
     assert_near(figure(b, "ap_conf"), expected[0], 1e-11);
@@ -124,7 +124,7 @@ static void test_known_interactive(void **state) {
                                           {0.333333333333, 0.291666666667, 0.666666666667, 0.620833333333}};
     for (int k = 0; k < 2; k++) {
         book *b = new_book("sslalignment", OAI_FIG_SUCCESS | OAI_FIG_GROUPS);
-        for (int i = 0; i < 6; i++) add_row(b, new_block(b, k ? c[i].group : a[i].group), k ? c[i].ciou : a[i].ciou);
+        for (int i = 0; i < 6; i++) add_row(new_block(b, k ? c[i].group : a[i].group), k ? c[i].ciou : a[i].ciou);
         assert_near(figure(b, "iiou"), expected[k][0], 1e-11);
         assert_near(figure(b, "iauc"), expected[k][1], 1e-11);
         assert_near(figure(b, "success_50"), expected[k][2], 1e-11);
@@ -152,7 +152,7 @@ static void check_noprior(uint32_t n_maps, const double *data, const double *iou
     uint32_t n = n_maps > 2 ? n_maps : 2;
     assert_int_equal(block[OAI_HEAD_N_ROWS], n);
     for (uint32_t k = 0; k < n; k++) {
-        const double *row = oai_block_rows(&variants[0], block) + k * OAI_ROW_N;
+        const double *row = oai_block_rows(block) + k * OAI_ROW_N;
         assert_near(row[OAI_ROW_CIOU], iou[k], 1e-11);
         assert_near(row[OAI_ROW_AP], cap[k], 1e-11);
     }
