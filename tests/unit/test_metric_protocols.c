@@ -425,6 +425,57 @@ static void test_wrong_protocols_are_named(void **state) {
     assert_int_equal(oai_metric_create(HOST, &o, &m), OASSL_STATUS_INVALID_ARGUMENT);
 }
 
+/* ---- memory that runs out ------------------------------------------------------------------------------------------ */
+
+typedef struct stingy {
+    int64_t left, out; /* allocations still granted; blocks not given back */
+} stingy;
+
+static void *stingy_alloc(void *user, size_t bytes, size_t alignment) {
+    stingy *s = user;
+    if (s->left-- <= 0) return NULL;
+    s->out++;
+    return aligned_alloc(alignment, (bytes + alignment) / alignment * alignment);
+}
+
+static void stingy_free(void *user, void *memory) {
+    if (memory) ((stingy *)user)->out--;
+    free(memory);
+}
+
+/* Whatever allocation fails, the metric says so, stays usable and gives everything back. */
+static void test_memory_running_out(void **state) {
+    (void)state;
+    random_sample *r = malloc(sizeof *r);
+    make_random(1, r); /* two parts, two maps, an object map */
+    for (int64_t granted = 0, done = 0; !done; granted++) {
+        stingy s = {granted, 0};
+        oai_host host = *HOST;
+        host.alloc = stingy_alloc, host.free = stingy_free, host.memory_user = &s;
+        oassl_metric *m = NULL;
+        oassl_metric_options o = OASSL_METRIC_OPTIONS_INIT;
+        const oai_figures *f = NULL;
+        o.protocols = "canonical,fnac,noprior,acl,tvsl", o.bootstrap = 3, o.size = 24;
+        oassl_status status = oai_metric_create(&host, &o, &m);
+        if (status == OASSL_STATUS_OK && (status = oai_metric_add(m, &r->s)) == OASSL_STATUS_OK) {
+            status = oai_metric_figures(m, &f);
+            done = status == OASSL_STATUS_OK;
+        }
+        if (!done) assert_int_equal(status, OASSL_STATUS_OUT_OF_MEMORY);
+        if (m && !done) { /* with memory again it goes on */
+            s.left = INT64_MAX;
+            oassl_status again = oai_metric_add(m, &r->s);
+            assert_true(again == OASSL_STATUS_OK || strstr(oassl_last_error(), "added before"));
+            assert_ok(oai_metric_figures(m, &f));
+            assert_true(f->n > 50);
+        }
+        oai_metric_free(m);
+        assert_int_equal(s.out, 0);
+        assert_true(granted < 2000);
+    }
+    free(r);
+}
+
 /* ---- maps in files ------------------------------------------------------------------------------------------------ */
 
 static void test_map_files(void **state) {
@@ -507,6 +558,7 @@ int main(void) {
         cmocka_unit_test(test_order_threads_and_merging_do_not_matter),
         cmocka_unit_test(test_protocols_do_not_disturb_each_other),
         cmocka_unit_test(test_wrong_protocols_are_named),
+        cmocka_unit_test(test_memory_running_out),
         cmocka_unit_test(test_map_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
