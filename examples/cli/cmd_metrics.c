@@ -40,7 +40,7 @@ static int match(job *j, bool skip, json_t *without_map, json_t *without_record)
     if (!j->record || !j->map || !used) return free(used), fputs("oassl: no memory for the list of maps\n", stderr), 1;
     bool by_id = n_maps == 0 || oassl_maps_id(j->maps, 0);
     if (!by_id && n_maps != n_records) {
-        fprintf(stderr, "oassl metrics: %llu maps without ids, but %llu records to score; expected as many\n", (unsigned long long)n_maps,
+        fprintf(stderr, "oassl metrics: %llu maps without ids, but %llu records to score (see --split, --mixtures); expected as many\n", (unsigned long long)n_maps,
                 (unsigned long long)n_records);
         return free(used), 2;
     }
@@ -96,7 +96,7 @@ static oassl_status take_sample(void *user, uint64_t index, oassl_metric_sample 
 
 typedef struct settings {
     const char *protocols, *maps, *data, *split, *report, *features;
-    bool skip;
+    bool skip, mixtures;
     oassl_metric_options options;
 } settings;
 
@@ -120,7 +120,7 @@ static int score(const oassl_context *context, const settings *s, json_t *out) {
     oassl_metric *metric = NULL;
     report *page = NULL;
     json_t *without_map = json_array(), *without_record = json_array();
-    int code = truth_open(context, s->data, s->split, &truth);
+    int code = truth_open(context, s->data, s->split, s->mixtures, &truth);
     if (code == 0) {
         oassl_status status = oassl_maps_open(context, s->maps, &maps);
         if (status == OASSL_STATUS_OK) status = oassl_metric_create(context, &s->options, &metric);
@@ -195,6 +195,7 @@ int cmd_metrics(int argc, char **argv) {
         {"--maps", CLI_TEXT, &s.maps, "F", ".npy, .npz or a folder of <id>.npy", false},
         {"--gt", CLI_TEXT, &s.data, "M", "manifest (JSON Lines) with the truth", false},
         {"--split", CLI_TEXT, &s.split, "S", "of the manifest; default all records", false},
+        {"--mixtures", CLI_FLAG, &s.mixtures, NULL, "score mixtures only, not the single records they are made of", false},
         {"--skip-missing", CLI_FLAG, &s.skip, NULL, "score what has both map and truth, and list the rest", false},
         {"--bootstrap", CLI_UINT, &bootstrap, "N", "resamples behind the confidence intervals; default 1000, 0 = none", false},
         {"--seed", CLI_UINT64, &seed, "N", "of the bootstrap; default 0", false},

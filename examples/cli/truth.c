@@ -101,28 +101,30 @@ static bool has_truth(const truth_book *b, const oassl_record *r) {
     return n <= MAX_SOURCES;
 }
 
-static oassl_status choose(truth_book *b, const char *split) {
-    uint64_t n = 0;
+static oassl_status choose(truth_book *b, const char *split, bool mixtures) {
+    uint64_t n = 0, n_wanted = 0;
     oassl_status status = oassl_manifest_split(b->manifest, split, NULL, 0, &n);
     b->numbers = calloc(n + 1, sizeof *b->numbers);
     if (status != OASSL_STATUS_OK || !b->numbers) return status ? status : OASSL_STATUS_OUT_OF_MEMORY;
     oassl_manifest_split(b->manifest, split, b->numbers, n, &n);
     for (uint64_t i = 0; i < n; i++) {
         oassl_record r = record_at(b, b->numbers[i]);
+        if (mixtures && r.n_mix == 0) continue;
+        n_wanted++;
         if (has_truth(b, &r)) b->numbers[b->n++] = b->numbers[i];
     }
-    b->n_left_out = n - b->n;
+    b->n_left_out = n_wanted - b->n;
     return OASSL_STATUS_OK;
 }
 
-int truth_open(const oassl_context *context, const char *data, const char *split, truth_book **out_book) {
+int truth_open(const oassl_context *context, const char *data, const char *split, bool mixtures, truth_book **out_book) {
     truth_book *b = *out_book = calloc(1, sizeof *b);
     if (!b) return fputs("oassl: no memory for the truth\n", stderr), 1;
     b->context = context;
     oassl_manifest_options options = OASSL_MANIFEST_OPTIONS_INIT;
     options.missing = OASSL_MISSING_KEEP;
     oassl_status status = oassl_manifest_load(context, data, &options, &b->manifest);
-    if (status == OASSL_STATUS_OK) status = choose(b, split);
+    if (status == OASSL_STATUS_OK) status = choose(b, split, mixtures);
     if (status != OASSL_STATUS_OK) return cli_failed(status);
     if (!read_published(b, data)) return fputs("oassl: no memory for the truth\n", stderr), 1;
     if (b->n == 0) fprintf(stderr, "oassl: %s: split '%s' has no record with boxes or masks\n", data, split);

@@ -7,8 +7,9 @@
 
 typedef struct truth_book truth_book;
 
-/* Returns the exit code, after printing what failed.  `data` as oassl_manifest_load takes it; `split` "" = all. */
-int truth_open(const oassl_context *context, const char *data, const char *split, truth_book **out_book);
+/* Returns the exit code, after printing what failed.  `data` as oassl_manifest_load takes it; `split` "" = all;
+ * `mixtures` leaves out single records, which such a manifest has as the mixtures' parts. */
+int truth_open(const oassl_context *context, const char *data, const char *split, bool mixtures, truth_book **out_book);
 void truth_close(truth_book *book);
 uint64_t truth_count(const truth_book *book); /* records that can be scored */
 uint64_t truth_n_left_out(const truth_book *book); /* records without any truth */
@@ -17,6 +18,5 @@ const char *truth_id(const truth_book *book, uint64_t index);
 /* Fills everything of a sample but its maps.  Any thread. */
 oassl_status truth_fill(const truth_book *book, uint64_t index, oassl_metric_sample *out_sample, void **out_kept);
 void truth_release(void *kept);
-/* Why truth_fill failed, when not the library did; "" otherwise.  Of the calling thread. */
 
 #endif
