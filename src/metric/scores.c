@@ -281,18 +281,20 @@ static uint64_t word_at(const uint8_t *bytes, size_t n) { /* n < 8 at the end: z
 
 void oai_truth_finish(oai_truth *truth, int32_t rule) {
     uint8_t *w = truth->twice;
-    for (size_t i = 0; rule == OAI_TRUTH_CONSENSUS && i < truth->n; i++) w[i] /= 2;
-    for (size_t i = 0; rule != OAI_TRUTH_COUNT && i < truth->n; i++) w[i] = w[i] > 2 ? 2 : w[i];
+    if (rule == OAI_TRUTH_CONSENSUS)
+        for (size_t i = 0; i < truth->n; i++) w[i] /= 2;
+    if (rule != OAI_TRUTH_COUNT)
+        for (size_t i = 0; i < truth->n; i++) w[i] = w[i] > 2 ? 2 : w[i];
     truth->twice_sum = truth->area = truth->clamped_sum = 0;
     for (size_t first = 0; first < truth->n; first += 8 * WORDS) {
-        uint64_t sum = 0, area = 0, above = 0;
-        for (size_t i = first; i < first + 8 * WORDS && i < truth->n; i += 8) {
-            uint64_t word = word_at(w + i, truth->n - i);
-            sum += pairs(word);
-            if (rule != OAI_TRUTH_UNION) area += pairs(flags(word));
-        }
-        for (size_t i = first; rule == OAI_TRUTH_COUNT && i < first + 8 * WORDS && i < truth->n; i++) above += w[i] > 2 ? w[i] - 2 : 0;
-        truth->twice_sum += fold(sum), truth->area += rule == OAI_TRUTH_UNION ? fold(sum) / 2 : fold(area), truth->clamped_sum += fold(sum) - above;
+        size_t n = truth->n - first < 8 * WORDS ? truth->n - first : 8 * WORDS;
+        uint64_t words[WORDS] = {0}, sum = 0, area = 0, above = 0;
+        memcpy(words, w + first, n);
+        for (size_t i = 0; i < WORDS; i++) sum += pairs(words[i]);
+        for (size_t i = 0; rule != OAI_TRUTH_UNION && i < WORDS; i++) area += pairs(flags(words[i]));
+        for (size_t i = first; rule == OAI_TRUTH_COUNT && i < first + n; i++) above += w[i] > 2 ? w[i] - 2 : 0;
+        truth->twice_sum += fold(sum), truth->area += rule == OAI_TRUTH_UNION ? fold(sum) / 2 : fold(area);
+        truth->clamped_sum += fold(sum) - above;
     }
     truth->is_count = rule == OAI_TRUTH_COUNT;
 }
