@@ -255,7 +255,8 @@ class Requests(Case):
             self.server.script[name] = [bad.status(500)]
         self.run_main("--retries", "0", "--give-up", "5", "--concurrency", "2", code=1)
         report = self.report()
-        self.assertIn("5 pictures in a row", report["stopped"])
+        # a request under way beside the fifth failure may fail too before the run has stopped
+        self.assertRegex(report["stopped"], r"^[56] pictures in a row")
         self.assertEqual((report["captioned_now"], report["pictures"]), (3, 30))
         self.assertEqual(report["failed"] + report["not_tried"], 27)
         self.assertEqual(len(self.captions()), 3)
