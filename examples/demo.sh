@@ -8,7 +8,7 @@ run=${1:-runs/demo}
 data=$run/data
 small="base_width=16 visual_stride=16 flip=1 schedule=cosine batch_size=32 standardize_captions=1"
 trunk_steps=${OASSL_DEMO_TRUNK_STEPS:-1300}
-steps=${OASSL_DEMO_STEPS:-900}
+steps=${OASSL_DEMO_STEPS:-400}
 twin_steps=${OASSL_DEMO_TWIN_STEPS:-200}
 
 say() { printf '\n== %s\n' "$*"; }
