@@ -36,7 +36,7 @@ extern "C" {
 #endif
 
 #define OASSL_BACKEND_ABI_MAJOR 1
-#define OASSL_BACKEND_ABI_MINOR 0
+#define OASSL_BACKEND_ABI_MINOR 1
 #define OASSL_BACKEND_EXPORT OASSL_API
 
 /* ---- operations ---------------------------------------------------------------------------------------------- */
@@ -132,7 +132,17 @@ typedef struct oassl_backend_device_info {
     char library[96];       /* "oneDNN 2.6.3" */
 } oassl_backend_device_info;
 
-enum { OASSL_PRECISION_F32 = 0, OASSL_PRECISION_BF16 = 1, OASSL_PRECISION_INT8 = 2 };
+/* What a plan computes in (OASSL_PRECISION_* of types.h).  F32: strict.  F32_FAST: f32 with algorithms that round more
+ * than a direct sum does (Winograd).  BF16: bf16 operands and results of convolutions and matrix products, f32
+ * accumulation; the graph's inputs, parameters and outputs stay f32, so parameters that a graph updates are f32 master
+ * weights.  INT8: convolutions whose input has a calibrated range, 8-bit per-channel weights, 32-bit accumulation; the
+ * rest is f32. */
+
+/* What a value was seen to hold while the network ran over calibration samples. */
+typedef struct oassl_backend_range {
+    uint32_t value; /* value id */
+    float low, high;
+} oassl_backend_range;
 
 typedef struct oassl_backend_plan_options {
     uint32_t struct_size;
@@ -141,6 +151,9 @@ typedef struct oassl_backend_plan_options {
     int32_t precision;      /* OASSL_PRECISION_* */
     int32_t deterministic;  /* 1: same input, same bits, whatever the thread timing */
     int32_t no_fusion;      /* 1: node by node (conformance) */
+    uint32_t n_ranges;      /* INT8; since minor 1, look at struct_size */
+    uint32_t reserved;
+    const oassl_backend_range *ranges; /* [n_ranges] */
 } oassl_backend_plan_options;
 
 /* Contents of one PARAM value: row-major host memory that stays valid as long as the plan. */

@@ -32,6 +32,15 @@ enum {
 /* Where memory lives (oassl_tensor.device). */
 enum { OASSL_DEVICE_CPU = 1, OASSL_DEVICE_CUDA = 2 };
 
+/* What convolutions and matrix products are computed in; which of them a backend can do on this machine is
+ * answered when a plan is made (UNSUPPORTED with the reason). */
+enum {
+    OASSL_PRECISION_F32 = 0,     /* strict: plain sums in f32 */
+    OASSL_PRECISION_BF16 = 1,    /* bf16 operands, f32 sums and master weights */
+    OASSL_PRECISION_INT8 = 2,    /* inference: 8-bit convolutions of a calibrated model */
+    OASSL_PRECISION_F32_FAST = 3 /* f32, but algorithms may round more than plain sums do (Winograd) */
+};
+
 typedef struct oassl_tensor {
     void *data;
     int32_t device;                  /* OASSL_DEVICE_* */

@@ -81,13 +81,19 @@ AT(oassl_backend_device_info, memory_bytes, 8);
 AT(oassl_backend_device_info, name, 16);
 AT(oassl_backend_device_info, library, 112);
 
-AT_LEAST(oassl_backend_plan_options, 24);
+AT_LEAST(oassl_backend_plan_options, 40);
 AT(oassl_backend_plan_options, struct_size, 0);
 AT(oassl_backend_plan_options, device_index, 4);
 AT(oassl_backend_plan_options, n_threads, 8);
 AT(oassl_backend_plan_options, precision, 12);
 AT(oassl_backend_plan_options, deterministic, 16);
 AT(oassl_backend_plan_options, no_fusion, 20);
+AT(oassl_backend_plan_options, n_ranges, 24);
+AT(oassl_backend_plan_options, ranges, 32);
+EXACTLY(oassl_backend_range, 12);
+AT(oassl_backend_range, value, 0);
+AT(oassl_backend_range, low, 4);
+AT(oassl_backend_range, high, 8);
 
 EXACTLY(oassl_backend_param, 16);
 AT(oassl_backend_param, value, 0);
