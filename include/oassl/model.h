@@ -7,6 +7,12 @@
  * Published checkpoints converted to safetensors load as they are: the wrappers `model.`, `state_dict.`,
  * `model_state_dict.` and `module.` are removed; LVS files with their three stems are recognised.
  *
+ * Precision: encoders, localizers and evaluations compute as their model was told to; the weights kept, saved and shown
+ * are f32 whatever it is.  F32_FAST may use algorithms that round more than plain sums (Winograd); BF16 and INT8 want
+ * processor instructions.  INT8 wants calibrated ranges in the file besides, which `oassl quantize` or quantize.h puts
+ * there: NOT_FOUND without them, FORMAT when they are damaged.  What the backend cannot do on this machine is UNSUPPORTED
+ * with its reason at the first use of each input size, and is never replaced by another precision.
+ *
  * Threads: a model is immutable after creation and may be shared.  It must be destroyed before its context and after
  * what was created from it.
  *
@@ -40,19 +46,20 @@ typedef struct oassl_model_options {
     uint32_t audio_stride;  /* the same for the sound trunk [32] */
     int32_t text_dim;       /* width of caption features; negative = no text_proj [768] */
     uint32_t n_classes;     /* of a classifier, required there */
-    uint32_t reserved;
+    int32_t precision;      /* OASSL_PRECISION_* of types.h, of everything that infers with the model [F32] */
     uint64_t seed; /* of the initialisation */
 } oassl_model_options;
 
 #define OASSL_MODEL_OPTIONS_INIT                                                                                      \
     { sizeof(oassl_model_options) }
 
-/* Fresh weights (models.md 2): the same seed gives the same model everywhere.  `options` may be NULL. */
+/* Fresh weights (models.md 2): the same seed gives the same model everywhere.  `options` may be NULL.  Precision INT8 is
+ * refused: fresh weights have no calibrated ranges. */
 OASSL_API oassl_status oassl_model_create(oassl_context *context, const oassl_model_options *options,
                                           oassl_model **out_model);
 
-/* Reads a file.  What the network looks like comes from the file; of `options` (may be NULL) only the strides are
- * used, for files that do not tell them.  Errors name file and tensor: NOT_FOUND (no file; tensors missing),
+/* Reads a file.  What the network looks like comes from the file; of `options` (may be NULL) only the precision is used
+ * and the strides, for files that do not tell them.  Errors name file and tensor: NOT_FOUND (no file; tensors missing),
  * SHAPE_MISMATCH (expected and found), FORMAT (damaged).  Unknown tensors are logged as a warning. */
 OASSL_API oassl_status oassl_model_load(oassl_context *context, const char *path, const oassl_model_options *options,
                                         oassl_model **out_model);
@@ -70,7 +77,7 @@ typedef struct oassl_model_info {
     uint32_t text_dim;  /* 0 = no text_proj */
     uint32_t n_classes; /* classifier */
     uint32_t n_tensors;
-    uint32_t reserved;
+    int32_t precision; /* OASSL_PRECISION_* */
     uint64_t n_parameters; /* learned scalars */
 } oassl_model_info;
 
@@ -82,7 +89,7 @@ OASSL_API oassl_status oassl_model_get_info(const oassl_model *model, oassl_mode
 OASSL_API oassl_status oassl_model_tensor(const oassl_model *model, uint32_t index, const char **out_name,
                                           oassl_tensor *out_view);
 
-/* Text the file carries under a key ("oassl_config", "oassl_training"), NULL if there is none. */
+/* Text the file carries under a key ("oassl_config", "oassl_training", "oassl_int8"), NULL if there is none. */
 OASSL_API const char *oassl_model_metadata(const oassl_model *model, const char *key);
 
 #ifdef __cplusplus

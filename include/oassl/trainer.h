@@ -88,6 +88,11 @@ typedef struct oassl_trainer_options {
     /* weights whose tensors initialise the networks, e.g. a classifier's or torchvision's ResNet-18; NULL = random.
      * Keys without a network prefix initialise the visual trunk. */
     const char *init;
+    /* OASSL_PRECISION_* of the step and of validation: F32, F32_FAST, or BF16 with f32 master weights, f32 moments and f32
+     * losses.  What the backend cannot do on this machine is refused, with its reason, when the trainer is made.  A run is
+     * resumed with the precision it began with.  The confidence at the end is fitted in F32. */
+    int32_t precision;
+    int32_t reserved;
 } oassl_trainer_options;
 
 #define OASSL_TRAINER_OPTIONS_INIT {sizeof(oassl_trainer_options), OASSL_TASK_LOCALIZE, OASSL_LOSS_OPTIONS_INIT}

@@ -40,7 +40,7 @@ oassl_status oassl_encoder_create(const oassl_model *model, oassl_encoder **out_
     oassl_encoder *encoder = new_encoder(model->context);
     if (!encoder) return oai_no_memory(sizeof *encoder, "an encoder");
     encoder->config = &model->config;
-    return finish(oai_features_create(model->context, &model->config, model->store, &encoder->features), encoder,
+    return finish(oai_features_create(model->context, &model->config, model->store, model->precision, &encoder->features), encoder,
                   out_encoder);
 }
 

@@ -18,7 +18,7 @@ oassl_status oassl_evaluate(const oassl_model *model, const char *manifest_path,
     if (own.image_size && (own.image_size < 32 || own.image_size > 4096))
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_evaluate_options: image_size: expected 32 to 4096, found %u", own.image_size);
     if (own.image_size) input.hearing.image.size = (int32_t)own.image_size;
-    OAI_TRY(oai_features_create(model->context, &model->config, model->store, &input.features));
+    OAI_TRY(oai_features_create(model->context, &model->config, model->store, model->precision, &input.features));
     oassl_evaluation result = OASSL_EVALUATION_INIT;
     oassl_status status = oai_evaluate(&input, &own, &result);
     oai_features_destroy(input.features);

@@ -14,7 +14,7 @@ struct oassl_localizer {
 static oassl_status open_session(const oassl_model *model, const oassl_localizer_options *options, oassl_localizer *localizer) {
     oai_hearing hearing;
     OAI_TRY(oai_hearing_of(model->store, &hearing));
-    OAI_TRY(oai_features_create(model->context, &model->config, model->store, &localizer->features));
+    OAI_TRY(oai_features_create(model->context, &model->config, model->store, model->precision, &localizer->features));
     return oai_session_create(localizer->host, localizer->features, &model->config, &hearing, options, &localizer->session);
 }
 

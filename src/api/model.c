@@ -3,21 +3,29 @@
 #include "base/options.h"
 #include "api/model_handle.h"
 #include "api/tensor_view.h"
+#include "model/ranges.h"
 #include "runtime/context.h"
 
 /* What other programs may have stored beside the weights and this library reads back. */
 static const char *const metadata_keys[] = {"oassl_training", "oassl_front_end", "oassl_classes", "oassl_calibration",
-                                            NULL};
+                                            OAI_RANGES_KEY, NULL};
 
-oassl_status oai_model_wrap(oassl_context *context, const oai_net_config *config, oai_store *store,
+oassl_status oai_model_wrap(oassl_context *context, const oai_net_config *config, oai_store *store, int32_t precision,
                             oassl_model **out_model) {
-    *out_model = oai_calloc(oai_context_host(context), 1, sizeof **out_model);
-    if (!*out_model) {
-        oai_store_destroy(store);
-        return oai_no_memory(sizeof **out_model, "a model");
+    *out_model = NULL;
+    oassl_status status = precision == OASSL_PRECISION_INT8 ? oai_ranges_check(store) : OASSL_STATUS_OK;
+    if (status == OASSL_STATUS_OK) {
+        *out_model = oai_calloc(oai_context_host(context), 1, sizeof **out_model);
+        if (!*out_model) status = oai_no_memory(sizeof **out_model, "a model");
     }
-    **out_model = (oassl_model){context, *config, store};
-    return OASSL_STATUS_OK;
+    if (status != OASSL_STATUS_OK) oai_store_destroy(store);
+    else **out_model = (oassl_model){context, *config, store, precision};
+    return status;
+}
+
+static oassl_status check_precision(int32_t precision) {
+    if (precision >= OASSL_PRECISION_F32 && precision <= OASSL_PRECISION_F32_FAST) return OASSL_STATUS_OK;
+    return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "model option 'precision': expected an OASSL_PRECISION_*, found %d", precision);
 }
 
 static oassl_status check_stride(const char *name, uint32_t stride, int32_t *out_layer4) {
@@ -50,9 +58,10 @@ oassl_status oassl_model_create(oassl_context *context, const oassl_model_option
     oai_store *store;
     OAI_TRY(oai_options_read("oassl_model_options", options, &own, sizeof own));
     OAI_TRY(config_of_options(&own, &config));
+    OAI_TRY(check_precision(own.precision));
     OAI_TRY(oai_net_store_create(oai_context_host(context), &config, &store));
     oai_store_initialize(store, own.seed);
-    return oai_model_wrap(context, &config, store, out_model);
+    return oai_model_wrap(context, &config, store, own.precision, out_model);
 }
 
 oassl_status oassl_model_load(oassl_context *context, const char *path, const oassl_model_options *options,
@@ -68,8 +77,10 @@ oassl_status oassl_model_load(oassl_context *context, const char *path, const oa
     OAI_TRY(oai_options_read("oassl_model_options", options, &own, sizeof own));
     OAI_TRY(check_stride("visual_stride", own.visual_stride, &visual));
     OAI_TRY(check_stride("audio_stride", own.audio_stride, &audio));
+    OAI_TRY(check_precision(own.precision));
     OAI_TRY(oai_net_load(oai_context_host(context), path, metadata_keys, visual, audio, &config, &store));
-    return oai_model_wrap(context, &config, store, out_model);
+    oassl_status status = oai_model_wrap(context, &config, store, own.precision, out_model);
+    return status == OASSL_STATUS_OK ? status : oai_fail_within(status, "%s", path);
 }
 
 void oassl_model_destroy(oassl_model *model) {
@@ -98,6 +109,7 @@ oassl_status oassl_model_get_info(const oassl_model *model, oassl_model_info *ou
                              .text_dim = (uint32_t)c->text_dim,
                              .n_classes = (uint32_t)c->n_classes,
                              .n_tensors = oai_store_count(model->store),
+                             .precision = model->precision,
                              .n_parameters = (uint64_t)oai_store_n_learned(model->store)};
     OAI_GIVE(info, out_info);
     return OASSL_STATUS_OK;

@@ -9,10 +9,11 @@ struct oassl_model {
     oassl_context *context;
     oai_net_config config;
     oai_store *store;
+    int32_t precision; /* OASSL_PRECISION_* */
 };
 
-/* Takes the store over (also on failure). */
-oassl_status oai_model_wrap(oassl_context *context, const oai_net_config *config, oai_store *store,
+/* Takes the store over (also on failure).  INT8 without whole calibrated ranges in the store is refused. */
+oassl_status oai_model_wrap(oassl_context *context, const oai_net_config *config, oai_store *store, int32_t precision,
                             oassl_model **out_model);
 
 #endif

@@ -1,8 +1,8 @@
 #include "model/features.h"
 
+#include "model/net_graph.h"
 #include "model/plan_pool.h"
-
-enum { WHAT_VISUAL = 1, WHAT_AUDIO = 2, WHAT_CLASSES = 3 };
+#include "model/ranges.h"
 
 #define MAX_PLANS 8
 
@@ -11,65 +11,45 @@ struct oai_features {
     const oai_host *host;
     oai_net_config config;
     const oai_store *store;
+    int32_t precision;
     oai_plan_pool *pool;
 };
 
-/* Input and outputs of the graph of one kind, in the order they are bound. */
-static uint32_t emit(oai_emitter *emitter, const oai_net_config *config, const int64_t *key, oai_value *io) {
-    oai_builder *b = emitter->builder;
-    int64_t channels = key[0] == WHAT_AUDIO ? config->audio.in_channels : config->visual.in_channels;
-    io[0] = oai_input(b, key[0] == WHAT_AUDIO ? "spectrogram" : "picture", OASSL_DTYPE_F32, 4,
-                      OAI_SHAPE(key[1], channels, key[2], key[3]));
-    if (key[0] == WHAT_AUDIO) {
-        io[1] = oai_net_audio(emitter, config, io[0]);
-        return 2;
-    }
-    io[1] = oai_net_visual(emitter, config, io[0]);
-    if (key[0] == WHAT_CLASSES) {
-        io[1] = oai_net_classify(emitter, config, io[1]);
-        return 2;
-    }
-    io[2] = oai_reduce(b, OASSL_OP_REDUCE_MEAN, io[1], OAI_AXIS(2) | OAI_AXIS(3), 0);
-    return 3;
-}
-
-static oassl_status compile(const oai_features *features, oai_builder *builder, const oai_emitter *emitter,
-                            oai_plan **out_plan) {
-    oassl_graph *graph = NULL;
+static oassl_status compile(const oai_features *features, const oai_net_graph *net, oai_plan **out_plan) {
     oassl_backend_param *params = NULL;
+    oassl_backend_range *ranges = NULL;
+    oai_plan_options options = {.precision = features->precision};
     uint32_t n_params = 0;
-    oai_fold_batch_norm(builder);
-    OAI_TRY(oai_builder_finish(builder, &graph));
-    oassl_status status = oai_store_bind(features->store, emitter, graph, &params, &n_params);
+    oassl_status status = oai_store_bind(features->store, &net->emitter, net->graph, &params, &n_params);
+    if (status == OASSL_STATUS_OK && features->precision == OASSL_PRECISION_INT8)
+        status = oai_ranges_bind(features->store, net->graph, &ranges, &options.n_ranges);
+    options.ranges = ranges;
     if (status == OASSL_STATUS_OK)
-        status = oai_plan_create(features->context, graph, params, n_params, NULL, out_plan);
+        status = oai_plan_create(features->context, net->graph, params, n_params, &options, out_plan);
+    oai_free(features->host, ranges);
     oai_free(features->host, params);
-    oai_graph_destroy(features->host, graph);
     return status;
 }
 
 static oassl_status build(void *user, const int64_t key[OAI_POOL_KEY], oai_plan **out_plan, oai_value io[OAI_POOL_IO],
                           uint32_t *out_n_io) {
     const oai_features *features = user;
-    oai_builder *builder;
-    oai_emitter emitter;
-    OAI_TRY(oai_builder_create(features->host, &builder));
-    oai_emitter_init(&emitter, features->host, builder, false);
-    *out_n_io = emit(&emitter, &features->config, key, io);
-    for (uint32_t i = 1; i < *out_n_io; i++) oai_output(builder, io[i]);
-    oassl_status status = compile(features, builder, &emitter, out_plan);
-    oai_emitter_free(&emitter);
-    oai_builder_destroy(builder);
+    oai_net_graph net;
+    oassl_status status = oai_net_graph_create(features->host, &features->config, key, &net);
+    if (status == OASSL_STATUS_OK) status = compile(features, &net, out_plan);
+    *out_n_io = net.n_io;
+    for (uint32_t i = 0; i < net.n_io; i++) io[i] = net.io[i];
+    oai_net_graph_free(&net);
     return status;
 }
 
 oassl_status oai_features_create(oassl_context *context, const oai_net_config *config, const oai_store *store,
-                                 oai_features **out_features) {
+                                 int32_t precision, oai_features **out_features) {
     const oai_host *host = oai_context_host(context);
     *out_features = NULL;
     oai_features *features = oai_calloc(host, 1, sizeof *features);
     if (!features) return oai_no_memory(sizeof *features, "an encoder");
-    *features = (oai_features){context, host, *config, store, NULL};
+    *features = (oai_features){context, host, *config, store, precision, NULL};
     oassl_status status = oai_plan_pool_create(host, MAX_PLANS, build, features, &features->pool);
     if (status != OASSL_STATUS_OK) {
         oai_free(host, features);
@@ -104,7 +84,7 @@ oassl_status oai_features_visual(oai_features *features, int64_t n, int64_t heig
     void *addresses[3] = {(void *)pictures, out_map ? out_map : scratch, out_pooled ? out_pooled : scratch};
     oassl_status status = OASSL_STATUS_OK;
     if (out_map || out_pooled)
-        status = oai_plan_pool_run(features->pool, (const int64_t[]){WHAT_VISUAL, n, height, width}, addresses, 3);
+        status = oai_plan_pool_run(features->pool, (const int64_t[]){OAI_NET_VISUAL, n, height, width}, addresses, 3);
     oai_free(features->host, scratch);
     return status;
 }
@@ -115,7 +95,7 @@ oassl_status oai_features_audio(oai_features *features, int64_t n, int64_t bins,
     if (features->config.kind != OAI_NET_PAIR)
         return oai_fail(OASSL_STATUS_UNSUPPORTED, "a classifier has no sound trunk");
     void *addresses[2] = {(void *)spectrograms, out_vectors};
-    return oai_plan_pool_run(features->pool, (const int64_t[]){WHAT_AUDIO, n, bins, frames}, addresses, 2);
+    return oai_plan_pool_run(features->pool, (const int64_t[]){OAI_NET_AUDIO, n, bins, frames}, addresses, 2);
 }
 
 oassl_status oai_features_classify(oai_features *features, int64_t n, int64_t height, int64_t width,
@@ -124,5 +104,5 @@ oassl_status oai_features_classify(oai_features *features, int64_t n, int64_t he
     if (features->config.kind != OAI_NET_CLASSIFIER)
         return oai_fail(OASSL_STATUS_UNSUPPORTED, "only a classifier gives class logits, this model is a pair");
     void *addresses[2] = {(void *)pictures, out_logits};
-    return oai_plan_pool_run(features->pool, (const int64_t[]){WHAT_CLASSES, n, height, width}, addresses, 2);
+    return oai_plan_pool_run(features->pool, (const int64_t[]){OAI_NET_CLASSES, n, height, width}, addresses, 2);
 }

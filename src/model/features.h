@@ -7,9 +7,10 @@
 
 typedef struct oai_features oai_features;
 
-/* config is copied; the store must outlive the object and stay unchanged.  Any threads at once. */
+/* config is copied; the store must outlive the object and stay unchanged.  `precision` is an OASSL_PRECISION_*; INT8
+ * needs calibrated ranges in the store (ranges.h).  Any threads at once. */
 oassl_status oai_features_create(oassl_context *context, const oai_net_config *config, const oai_store *store,
-                                 oai_features **out_features);
+                                 int32_t precision, oai_features **out_features);
 void oai_features_destroy(oai_features *features); /* NULL legal */
 
 /* pictures [n, 3, height, width] -> map [n, d, h, w], pooled [n, d] (spatial mean); either may be NULL. */

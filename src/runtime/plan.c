@@ -1,4 +1,5 @@
 /* Plans: checked, divided, compiled by a backend, and shared through the context's cache. */
+#include <math.h>
 #include <string.h>
 
 #include "runtime/runtime.h"
@@ -50,9 +51,15 @@ static oassl_status check_params(const oai_host *host, const oassl_graph *g, con
 /* ---- cache; the context's lock is held
  * ------------------------------------------------------------------------------ */
 
+static int same_options(const oassl_backend_plan_options *a, const oassl_backend_plan_options *b) {
+    oassl_backend_plan_options left = *a, right = *b;
+    left.ranges = right.ranges = NULL; /* compared by what they hold */
+    if (memcmp(&left, &right, sizeof left) != 0) return 0;
+    return a->n_ranges == 0 || memcmp(a->ranges, b->ranges, a->n_ranges * sizeof *a->ranges) == 0;
+}
+
 static int same_key(const oai_plan *a, const oai_plan *b) {
-    if (a->asked != b->asked || a->n_params != b->n_params || memcmp(&a->options, &b->options, sizeof a->options) != 0)
-        return 0;
+    if (a->asked != b->asked || a->n_params != b->n_params || !same_options(&a->options, &b->options)) return 0;
     for (uint32_t k = 0; k < a->n_params; k++)
         if (a->params[k].value != b->params[k].value || a->params[k].data != b->params[k].data) return 0;
     return oai_graph_equal(a->graph, b->graph);
@@ -89,15 +96,34 @@ static oai_plan *publish(oai_plan *plan) {
 
 /* ---- compiling --------------------------------------------------------------------------------------------- */
 
-static oassl_status check_support(const oai_plan *plan, const oai_backend *backend) {
+static oassl_status check_support(const oai_plan *plan, const oai_backend *backend,
+                                  const oassl_backend_plan_options *options) {
     const oassl_graph *g = plan->main;
     for (uint32_t k = 0; k < g->n_nodes; k++) {
-        oassl_status status = backend->api->node_supported(backend->instance, g, k, &plan->options);
+        oassl_status status = backend->api->node_supported(backend->instance, g, k, options);
         if (status != OASSL_STATUS_OK)
             return oai_fail_within(status, "backend %s: node %u %s (%s)", backend->name, k,
                                    oai_op_name(g->nodes[k].op), g->names + g->nodes[k].name);
     }
     return OASSL_STATUS_OK;
+}
+
+static int is_f32(int32_t precision) { return precision == OASSL_PRECISION_F32 || precision == OASSL_PRECISION_F32_FAST; }
+
+/* The plan's backend and `options`, as they will be used: what may stand in for what is asked for does. */
+static oassl_status settle_backend(oai_plan *plan, oassl_backend_plan_options *options) {
+    oassl_context *context = plan->context;
+    const oai_backend *reference = oai_registry_find(&context->registry, "reference");
+    oassl_status status = check_support(plan, plan->backend, options);
+    if (status == OASSL_STATUS_UNSUPPORTED && options->precision == OASSL_PRECISION_F32_FAST) {
+        options->precision = OASSL_PRECISION_F32;
+        status = check_support(plan, plan->backend, options);
+    }
+    if (status != OASSL_STATUS_UNSUPPORTED || !context->allow_fallback || plan->backend == reference || !is_f32(options->precision))
+        return status;
+    oai_log(&context->host, OAI_LOG_WARN, "%s; the whole plan runs on the reference backend", oassl_last_error());
+    plan->backend = reference;
+    return check_support(plan, reference, options);
 }
 
 static oassl_status compile(oai_plan *plan) {
@@ -107,17 +133,11 @@ static oassl_status compile(oai_plan *plan) {
     OAI_TRY(oai_plan_split(plan, &params, &n_params));
     oassl_status status = OASSL_STATUS_OK;
     if (plan->main) {
-        status = check_support(plan, plan->backend);
-        const oai_backend *reference = oai_registry_find(&context->registry, "reference");
-        if (status == OASSL_STATUS_UNSUPPORTED && context->allow_fallback && plan->backend != reference) {
-            oai_log(&context->host, OAI_LOG_WARN, "%s; the whole plan runs on the reference backend",
-                    oassl_last_error());
-            plan->backend = reference;
-            status = check_support(plan, reference);
-        }
+        oassl_backend_plan_options options = plan->options;
+        status = settle_backend(plan, &options);
         if (status == OASSL_STATUS_OK)
-            status = plan->backend->api->plan_create(plan->backend->instance, plan->main, params, n_params,
-                                                     &plan->options, &plan->compiled);
+            status = plan->backend->api->plan_create(plan->backend->instance, plan->main, params, n_params, &options,
+                                                     &plan->compiled);
     }
     oai_free(&context->host, params);
     return status;
@@ -129,9 +149,26 @@ static void free_plan(oai_plan *plan) {
     oai_graph_destroy(host, plan->graph);
     oai_graph_destroy(host, plan->main);
     oai_free(host, plan->params);
+    oai_free(host, (void *)plan->options.ranges);
     oai_free(host, plan->folded);
     oai_free(host, plan->copies);
     oai_free(host, plan);
+}
+
+/* The ranges of an INT8 plan, copied.  Values the graph no longer has are left to the backend to ignore. */
+static oassl_status set_ranges(oai_plan *plan, const oassl_graph *graph, const oai_plan_options *options) {
+    if (options->n_ranges == 0) return OASSL_STATUS_OK;
+    for (uint32_t k = 0; k < options->n_ranges; k++) {
+        const oassl_backend_range *r = &options->ranges[k];
+        if (r->value >= graph->n_values || !isfinite(r->low) || !isfinite(r->high) || r->low > r->high)
+            return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "plan: ranges[%u]: value %u, %g to %g", k, r->value, r->low, r->high);
+    }
+    oassl_backend_range *own = oai_alloc(&plan->context->host, options->n_ranges * sizeof *own);
+    if (!own) return oai_no_memory(options->n_ranges * sizeof *own, "a plan's ranges");
+    memcpy(own, options->ranges, options->n_ranges * sizeof *own);
+    plan->options.ranges = own;
+    plan->options.n_ranges = options->n_ranges;
+    return OASSL_STATUS_OK;
 }
 
 static oassl_status set_key(oai_plan *plan, const oassl_graph *graph, const oassl_backend_param *params,
@@ -149,6 +186,7 @@ static oassl_status set_key(oai_plan *plan, const oassl_graph *graph, const oass
         .deterministic = options->deterministic,
         .no_fusion = options->no_fusion,
     };
+    OAI_TRY(set_ranges(plan, graph, options));
     OAI_TRY(oai_graph_copy(host, graph, &plan->graph));
     plan->graph->hash = oai_graph_hash(graph); /* the graph may come from anywhere */
     plan->params = oai_calloc(host, n_params + 1u, sizeof *params);

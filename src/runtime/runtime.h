@@ -34,7 +34,7 @@ struct oai_plan {
     oassl_backend_param *params;
     uint32_t n_params;
     const oai_backend *asked;
-    oassl_backend_plan_options options;
+    oassl_backend_plan_options options; /* ranges are the plan's own */
     /* what it became */
     const oai_backend *backend; /* differs from `asked` after a fallback */
     oassl_graph *main;          /* NULL when every output is a copy */

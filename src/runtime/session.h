@@ -21,10 +21,14 @@ typedef struct oai_plan_options {
     int32_t precision;     /* OASSL_PRECISION_* */
     int32_t deterministic;
     int32_t no_fusion;
+    const oassl_backend_range *ranges; /* [n_ranges] of an INT8 plan, by value id; copied */
+    uint32_t n_ranges;
 } oai_plan_options;
 
 /* `params` as in backend.h: one entry a PARAM value, host memory that outlives the plan.  options may be NULL.
- * f64 graphs always run on the reference backend (others compute f32).  The graph may be destroyed afterwards. */
+ * f64 graphs always run on the reference backend (others compute f32).  A backend that lacks BF16 or INT8 is UNSUPPORTED
+ * with its reason, whatever the context's allow_fallback: nobody who asks for a precision gets another one.  F32_FAST is
+ * a permission, so a backend without it computes F32.  The graph may be destroyed afterwards. */
 oassl_status oai_plan_create(oassl_context *context, const oassl_graph *graph, const oassl_backend_param *params,
                              uint32_t n_params, const oai_plan_options *options, oai_plan **out_plan);
 void oai_plan_destroy(oai_plan *plan);

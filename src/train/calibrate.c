@@ -137,7 +137,7 @@ oassl_status oai_calibrate(const oai_validation *v, oai_store *store) {
     oai_similarities matched = {.host = host}, mismatched = {.host = host};
     oai_evaluation_input input = {host, NULL, v->config, {{0}}, v->manifest_path};
     oassl_status status = oai_hearing_of(v->store, &input.hearing);
-    if (status == OASSL_STATUS_OK) status = oai_features_create(v->context, v->config, v->store, &input.features);
+    if (status == OASSL_STATUS_OK) status = oai_features_create(v->context, v->config, v->store, OASSL_PRECISION_F32, &input.features);
     if (status == OASSL_STATUS_OK) status = collect(&input, most, false, &matched);
     if (status == OASSL_STATUS_OK && matched.n >= LEAST_PAIRS) status = collect(&input, most, true, &mismatched);
     oai_pairs pairs = {matched.values, mismatched.values, matched.n, mismatched.n};

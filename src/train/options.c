@@ -60,6 +60,7 @@ static const oai_field fields[] = {
     FIELD(save_every, FIELD_U32),
     FIELD(max_val, FIELD_U32),
     FLAG(deterministic),
+    CHOICE(precision, "f32", "bf16", "int8", "f32_fast"),
     CHOICE(loss.kind, "oassl", "lvs", "oca", "ori", "lvs_maps", "ori_maps"),
     CHOICE(loss.preset, "default", "eq8"),
     FLAG(loss.allow_empty_background),
@@ -266,6 +267,8 @@ oassl_status oai_options_resolve(const oassl_trainer_options *options, oassl_tra
     OAI_TRY(check_range("lr_text", o.lr_text, 0, 1e6));
     OAI_TRY(check_range("weight_decay", o.weight_decay, 0, 1));
     if (o.seed > INT64_MAX) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "option seed: expected at most %lld", (long long)INT64_MAX);
+    if (o.precision == OASSL_PRECISION_INT8)
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "option precision: training takes f32, f32_fast or bf16; int8 is for inference");
     OAI_TRY(check_stride("visual_stride", o.visual_stride));
     OAI_TRY(check_stride("audio_stride", o.audio_stride));
     if (o.task == OASSL_TASK_LOCALIZE) OAI_TRY(oai_loss_options_resolve(&options->loss, &o.loss));

@@ -245,7 +245,8 @@ static oassl_status compile(oai_emission *e, oassl_context *context) {
     OAI_TRY(allocate_moments(e));
     oassl_graph *graph;
     OAI_TRY(oai_builder_finish(e->builder, &graph));
-    oai_plan_options options = {.deterministic = e->step->options.deterministic};
+    oai_plan_options options = {.precision = e->step->options.precision,
+                                .deterministic = e->step->options.deterministic};
     oassl_status status = oai_plan_create(context, graph, NULL, 0, &options, &e->step->plan);
     oai_graph_destroy(e->step->host, graph);
     OAI_TRY(status);

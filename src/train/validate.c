@@ -115,7 +115,7 @@ oassl_status oai_validate(const oai_validation *v, double *out_score) {
     *out_score = -1;
     if (v->options->task == OASSL_TASK_LOCALIZE && !v->scorable) return OASSL_STATUS_OK;
     oai_features *features;
-    OAI_TRY(oai_features_create(v->context, v->config, v->store, &features));
+    OAI_TRY(oai_features_create(v->context, v->config, v->store, v->options->precision, &features));
     oassl_status status;
     switch (v->options->task) {
     case OASSL_TASK_CLASSIFY: status = accuracy(v, features, out_score); break;

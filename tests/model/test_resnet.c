@@ -34,7 +34,7 @@ static void run_inference(oassl_context *context, const parity_trunk *t, const f
     oai_net_config one = config;
     oai_features *features;
     if (!t->audio) {
-        MUST(oai_features_create(context, &one, store, &features));
+        MUST(oai_features_create(context, &one, store, OASSL_PRECISION_F32, &features));
         MUST(oai_features_visual(features, t->batch, t->height, t->width, x, y, NULL));
         oai_features_destroy(features);
         return;
