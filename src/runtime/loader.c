@@ -55,6 +55,7 @@ static int is_plugin(const struct dirent *entry) {
 static oassl_status load_folder(oai_registry *r, const char *folder) {
     struct dirent **entries = NULL;
     int n = scandir(folder, &entries, is_plugin, compare_names);
+    if (n < 0 && errno == ENOMEM) return oai_fail(OASSL_STATUS_OUT_OF_MEMORY, "%s: no memory to list it", folder);
     oai_log(r->host, OAI_LOG_DEBUG, "backends in %s: %d", folder, n < 0 ? 0 : n);
     oassl_status status = OASSL_STATUS_OK;
     for (int k = 0; k < n; k++) {

@@ -149,6 +149,8 @@ oassl_status oai_registry_add(oai_registry *r, oassl_backend_query_fn query, con
     name_of_path(path, name, sizeof name);
     oai_backend opened = {0};
     oassl_status status = open_backend(r, &opened, query);
+    /* no reason to take another backend: the caller would compute with it ever after */
+    if (status == OASSL_STATUS_OUT_OF_MEMORY) return oai_fail_within(status, "backend %s", *path ? path : opened.name);
     oai_backend *backend = append(r, opened.name[0] ? opened.name : name, path);
     if (!backend) {
         if (opened.api) opened.api->close(opened.instance);
