@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -219,7 +221,8 @@ void oai_trainer_destroy(oassl_trainer *t) {
 /* ---- log ---------------------------------------------------------------------------------------------------- */
 
 static oassl_status log_failure(const oassl_trainer *t) {
-    return oai_fail(OASSL_STATUS_IO, "%s/log.jsonl: %s", t->run_dir, strerror(errno));
+    int cause = errno;
+    return oai_fail(cause == ENOMEM ? OASSL_STATUS_OUT_OF_MEMORY : OASSL_STATUS_IO, "%s/log.jsonl: %s", t->run_dir, strerror(cause));
 }
 
 /* One JSON object a line; a resumed run continues where the checkpoint was written. */
@@ -229,20 +232,35 @@ static oassl_status open_log(oassl_trainer *t) {
     OAI_TRY(save_config(t));
     char path[PATH_BYTES + 32];
     path_in_run(t, "log.jsonl", path);
-    t->log = t->progress.step > 0 ? fopen(path, "r+") : NULL;
-    if (!t->log) t->log = fopen(path, "w");
-    if (!t->log || fseek(t->log, 0, SEEK_END) != 0) return log_failure(t);
-    long bytes = ftell(t->log), kept = (long)t->progress.log_bytes;
-    if (bytes < 0 || (bytes > kept && (ftruncate(fileno(t->log), kept) != 0 || fseek(t->log, 0, SEEK_END) != 0))) return log_failure(t);
+    FILE *log = t->progress.step > 0 ? fopen(path, "r+") : NULL;
+    if (!log && (t->progress.step == 0 || errno == ENOENT)) log = fopen(path, "w");
+    if (!log) return log_failure(t);
+    setvbuf(log, NULL, _IONBF, 0); /* a line is one write: nothing of a failed one comes after */
+    long bytes = fseek(log, 0, SEEK_END) == 0 ? ftell(log) : -1, kept = (long)t->progress.log_bytes;
+    if (bytes < 0 || (bytes > kept && (ftruncate(fileno(log), kept) != 0 || fseek(log, 0, SEEK_END) != 0))) {
+        oassl_status status = log_failure(t);
+        fclose(log);
+        return status;
+    }
+    t->log = log;
     return OASSL_STATUS_OK;
 }
 
 /* Takes the object.  By jansson, because printf would write the decimal comma of the program's locale. */
 static oassl_status log_line(oassl_trainer *t, json_t *object) {
-    if (!object) return oai_no_memory(256, "a line of the log");
-    bool failed = json_dumpf(object, t->log, JSON_REAL_PRECISION(7)) != 0 || fputc('\n', t->log) == EOF || fflush(t->log) != 0;
+    char *text = object ? json_dumps(object, JSON_REAL_PRECISION(7)) : NULL;
     json_decref(object);
-    return failed ? log_failure(t) : OASSL_STATUS_OK;
+    if (!text) return oai_no_memory(256, "a line of the log");
+    size_t bytes = strlen(text);
+    long start = ftell(t->log);
+    text[bytes] = '\n'; /* over the terminator */
+    oassl_status status = fwrite(text, 1, bytes + 1, t->log) == bytes + 1 ? OASSL_STATUS_OK : log_failure(t);
+    if (status != OASSL_STATUS_OK) { /* no half lines */
+        clearerr(t->log);
+        if (start >= 0 && ftruncate(fileno(t->log), start) == 0) fseek(t->log, start, SEEK_SET);
+    }
+    free(text);
+    return status;
 }
 
 static oassl_status log_step(oassl_trainer *t, double lr) {
@@ -301,10 +319,15 @@ oassl_status oai_trainer_step(oassl_trainer *t) {
     OAI_TRY(start_loader(t));
     double start = now();
     uint32_t slot;
-    OAI_TRY(oai_prefetch_acquire(t->prefetch, &slot, &t->wait_seconds));
-    OAI_TRY(step_on(t, &t->slots[slot], start));
-    oai_prefetch_release(t->prefetch);
-    return OASSL_STATUS_OK;
+    oassl_status status = oai_prefetch_acquire(t->prefetch, &slot, &t->wait_seconds);
+    if (status != OASSL_STATUS_OK) { /* the next step asks for the same samples again */
+        oai_prefetch_destroy(t->prefetch);
+        t->prefetch = NULL;
+        return status;
+    }
+    status = step_on(t, &t->slots[slot], start);
+    if (!t->spoilt) oai_prefetch_release(t->prefetch); /* also when the step was made and only its log line was not */
+    return status;
 }
 
 const oai_batch_shape *oai_trainer_shape(const oassl_trainer *t) { return &t->shape; }
