@@ -38,6 +38,8 @@ onednn=
 
 soname=$(readelf -d "$libdir/liboassl.so" | sed -n 's/.*SONAME.*\[\(.*\)\].*/\1/p')
 major=$(sed -n 's/^#define OASSL_VERSION_MAJOR //p' "$prefix/include/oassl/version.h")
+minor=$(sed -n 's/^#define OASSL_VERSION_MINOR //p' "$prefix/include/oassl/version.h")
+[ "$major" != 0 ] || major=0.$minor # before 1.0 a minor version may break
 [ "$soname" = "liboassl.so.$major" ] || die "SONAME is '$soname', expected liboassl.so.$major"
 if readelf -d "$libdir/liboassl.so" | grep -qE 'R(UN)?PATH'; then die "the library carries a search path"; fi
 
