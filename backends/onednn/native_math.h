@@ -81,6 +81,33 @@ OAB_INLINE double oab_exp64(double x) {
     return p * scale;
 }
 
+/* ln x in double for normal x > 0, relative error below 1e-14 */
+OAB_INLINE double oab_log64(double x) {
+    uint64_t bits, exponent;
+    memcpy(&bits, &x, sizeof bits);
+    const uint64_t shifted = bits - 0x3FE6A09E667F3BCDu; /* of sqrt(1/2): the rest is in sqrt(1/2) .. sqrt(2) */
+    exponent = (shifted >> 52 ^ 0x800) & 0xFFF;          /* biased by 2048 */
+    bits -= (exponent - 2048) << 52;
+    exponent |= 0x4330000000000000u; /* an integer in the low bits of 2^52 */
+    double f, n;
+    memcpy(&f, &bits, sizeof f);
+    memcpy(&n, &exponent, sizeof n);
+    n -= 4503599627370496.0 + 2048.0;
+    const double s = (f - 1.0) / (f + 1.0), q = s * s;
+    double p = 1.0 / 23.0;
+    p = p * q + 1.0 / 21.0;
+    p = p * q + 1.0 / 19.0;
+    p = p * q + 1.0 / 17.0;
+    p = p * q + 1.0 / 15.0;
+    p = p * q + 1.0 / 13.0;
+    p = p * q + 1.0 / 11.0;
+    p = p * q + 1.0 / 9.0;
+    p = p * q + 1.0 / 7.0;
+    p = p * q + 1.0 / 5.0;
+    p = p * q + 1.0 / 3.0;
+    return n * 0.69314718055994530942 + 2.0 * (s + s * q * p);
+}
+
 /* e^x - 1 for x <= 0 */
 OAB_INLINE float oab_expm1_negative(float x) {
     int32_t n;

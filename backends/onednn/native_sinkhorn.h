@@ -1,0 +1,71 @@
+/* Shared by SINKHORN (native_sinkhorn.c) and its gradient (native_sinkhorn_grad.c).
+ *
+ * Everything is in double: the test that stops the iterations then falls as it does in the reference, and the vector
+ * units make up for it.  Potentials and costs are in units of eps.  The cost is never stored: its spatial part is the
+ * same for every pair and symmetric (made once, at plan creation), its intensity part is recomputed from two vectors.
+ *
+ * Iterations are in the scaling form: with a kernel K = exp(u_ref + v_ref - cost) near the potentials of the moment,
+ * exp(u + v - cost) is a K b with a = exp(u - u_ref), b = exp(v - v_ref), and an iteration is one walk over K with two
+ * multiplications an entry instead of two exponentials.  Where the scalings leave [1 / SCALING_LIMIT, SCALING_LIMIT]
+ * the potentials are absorbed into a new K. */
+#ifndef OAB_ONEDNN_NATIVE_SINKHORN_H
+#define OAB_ONEDNN_NATIVE_SINKHORN_H
+
+#include <omp.h>
+#include <string.h>
+
+#include "internal.h"
+#include "native_math.h"
+
+#define OAB_LANES 8
+#define OAB_SINKHORN_FLOOR 1e-8
+#define OAB_SINKHORN_ROWS 4     /* of K at a time: vectors are loaded once for all of them */
+#define OAB_SINKHORN_VECTORS 23 /* of scratch a thread: the pair's 8 and the larger of forward's and backward's */
+#define OAB_SINKHORN_MATRICES 2
+
+typedef enum cost_kind { COST_SPACE, COST_ABSOLUTE, COST_SQUARED } cost_kind;
+
+typedef struct problem {
+    int64_t points, padded, most; /* padded: rows and columns of the matrices */
+    cost_kind kind;
+    int envelope;
+    double eps, stop;
+    const double *space; /* [points, padded], weighted, over eps */
+} problem;
+
+typedef struct pair { /* vectors of one pair, `padded` long */
+    const problem *problem;
+    double *s, *t;         /* intensities, scaled so that their difference (or its square) is in units of eps */
+    double *ln_mu, *ln_nu; /* ln(marginal + floor) */
+    double *u, *v;
+    double *u_ref, *v_ref, *kernel; /* [padded, padded], zero in the padding */
+    double sum_mu, sum_nu;
+} pair;
+
+/* The calling thread's pair of maps; *out_vectors: OAB_SINKHORN_VECTORS - 8 further vectors, *out_matrix: a further
+ * matrix. */
+pair oab_sinkhorn_pair(const oab_call *call, const float *s, const float *t, double **out_vectors,
+                       double **out_matrix);
+/* kernel = exp(u_ref + v_ref - cost) */
+void oab_sinkhorn_fill_kernel(const pair *k);
+
+OAB_INLINE double oab_sinkhorn_cost(cost_kind kind, double a, double b, double space) {
+    const double d = a - b;
+    return kind == COST_SPACE ? space : space + (kind == COST_SQUARED ? d * d : fabs(d));
+}
+
+/* x / y, 0 in the padding */
+OAB_INLINE double oab_sinkhorn_ratio(double x, double y) { return y > 0.0 ? x / y : 0.0; }
+
+/* Calls inline function `f` with the cost's kind as a constant. */
+#define OAB_SINKHORN_BY_KIND(kind, f, ...)                                                                            \
+    do {                                                                                                              \
+        if ((kind) == COST_SPACE)                                                                                     \
+            f(COST_SPACE, __VA_ARGS__);                                                                               \
+        else if ((kind) == COST_ABSOLUTE)                                                                             \
+            f(COST_ABSOLUTE, __VA_ARGS__);                                                                            \
+        else                                                                                                          \
+            f(COST_SQUARED, __VA_ARGS__);                                                                             \
+    } while (0)
+
+#endif
