@@ -44,7 +44,7 @@ int cli_wrong(const cli_command *command, const char *format, ...) __attribute__
 
 /* What every command accepts; put CLI_COMMON_OPTIONS at the head of its table. */
 typedef struct cli_common {
-    const char *backend;
+    const char *backend, *precision;
     uint64_t threads;
     bool json, verbose, quiet;
 } cli_common;
@@ -55,11 +55,19 @@ extern cli_common common;
         {"--json", CLI_FLAG, &common.json, NULL, "results as JSON on standard output", false},                       \
         {"--verbose", CLI_FLAG, &common.verbose, NULL, "log what the library does", false},                          \
         {"--quiet", CLI_FLAG, &common.quiet, NULL, "no progress", false}
+/* Of the commands that compute with a model. */
+#define CLI_PRECISION_OPTION                                                                                          \
+    {"--precision", CLI_TEXT, &common.precision, "P", "f32 (default), f32-fast, bf16, or int8 after oassl quantize", false}
 #define CLI_END {NULL, CLI_FLAG, NULL, NULL, NULL, false}
 
 /* A context with the common options, the log on standard error, progress bar and Ctrl-C wired in.  NULL after
  * printing the reason; *out_code is then the exit code. */
 oassl_context *cli_open(int *out_code);
+/* What --precision says as OASSL_PRECISION_*; without it *out_precision stays.  Returns -1 to go on, else the exit code. */
+int cli_precision(const cli_command *command, int32_t *out_precision);
+const char *cli_precision_name(int32_t precision);
+/* A model that infers in this precision. */
+oassl_status cli_load_model(oassl_context *context, const char *path, int32_t precision, oassl_model **out_model);
 /* Prints the library's error for a failed call and returns the exit code: 2 for wrong input, 1 otherwise. */
 int cli_failed(oassl_status status);
 /* Ends the progress line, if one is shown. */
@@ -81,6 +89,7 @@ int cmd_metrics(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_localize(int argc, char **argv);
 int cmd_encode(int argc, char **argv);
+int cmd_quantize(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 
 #endif

@@ -79,25 +79,52 @@ static oassl_status train(void *user) {
     return oassl_trainer_step_batch(w->trainer, &batch);
 }
 
-static oassl_status prepare(oassl_context *context, work *w, int64_t batch, int64_t size, uint32_t width, oassl_model **model) {
-    enum { FRAMES = 200, TEXT_DIM = 768 };
-    oassl_model_options mo = OASSL_MODEL_OPTIONS_INIT;
-    mo.base_width = width;
-    oassl_status status = oassl_model_create(context, &mo, model);
-    if (status == OASSL_STATUS_OK) status = oassl_encoder_create(*model, &w->encoder);
-    oassl_encoder_shape shape = {.struct_size = sizeof shape};
-    if (status == OASSL_STATUS_OK) status = oassl_encoder_picture_shape(w->encoder, (uint32_t)size, (uint32_t)size, &shape);
+typedef struct setting {
+    uint64_t batch, size, width;
+    int32_t precision;
+    bool training;
+} setting;
+
+/* Fresh weights have no ranges: they are calibrated on the inputs that are timed. */
+static oassl_status calibrate(const work *w, oassl_model **model) {
+    oassl_quantizer *quantizer = NULL;
+    oassl_model *quantized = NULL;
+    oassl_status status = oassl_quantizer_create(*model, NULL, &quantizer);
+    if (status == OASSL_STATUS_OK) status = oassl_quantizer_add_pictures(quantizer, &w->pictures);
+    if (status == OASSL_STATUS_OK) status = oassl_quantizer_add_sounds(quantizer, &w->sounds);
+    if (status == OASSL_STATUS_OK) status = oassl_quantizer_finish(quantizer, &quantized);
+    oassl_quantizer_destroy(quantizer);
     if (status != OASSL_STATUS_OK) return status;
+    oassl_model_destroy(*model);
+    *model = quantized;
+    return status;
+}
+
+static oassl_status prepare(oassl_context *context, work *w, const setting *set, oassl_model **model) {
+    enum { FRAMES = 200, TEXT_DIM = 768 };
+    int64_t batch = (int64_t)set->batch, size = (int64_t)set->size;
+    bool int8 = set->precision == OASSL_PRECISION_INT8;
+    oassl_model_options mo = OASSL_MODEL_OPTIONS_INIT;
+    mo.base_width = (uint32_t)set->width;
+    mo.precision = int8 ? OASSL_PRECISION_F32 : set->precision;
+    oassl_status status = oassl_model_create(context, &mo, model);
     w->pictures = tensor(4, batch, 3, size, size);
     w->sounds = tensor(4, batch, 1, OASSL_LOGSPEC_ROWS, FRAMES);
     w->foreground = tensor(3, batch, 1, TEXT_DIM, 0);
     w->background = tensor(2, batch, TEXT_DIM, 0, 0);
+    if (status == OASSL_STATUS_OK && int8) status = calibrate(w, model);
+    if (status == OASSL_STATUS_OK) status = oassl_encoder_create(*model, &w->encoder);
+    oassl_encoder_shape shape = {.struct_size = sizeof shape};
+    if (status == OASSL_STATUS_OK) status = oassl_encoder_picture_shape(w->encoder, (uint32_t)size, (uint32_t)size, &shape);
+    if (status != OASSL_STATUS_OK) return status;
     w->map = tensor(4, batch, shape.channels, shape.height, shape.width);
     w->vectors = tensor(2, batch, shape.channels, 0, 0);
+    if (!set->training) return OASSL_STATUS_OK;
     oassl_trainer_options to = OASSL_TRAINER_OPTIONS_INIT;
-    to.base_width = width;
+    to.base_width = mo.base_width;
     to.batch_size = (uint32_t)batch;
     to.image_size = (uint32_t)size;
+    to.precision = set->precision;
     oassl_trainer_shape ts = {.struct_size = sizeof ts, .height = (uint32_t)size, .width = (uint32_t)size, .frames = FRAMES,
                               .n_foreground = 1, .text_dim = TEXT_DIM};
     return oassl_trainer_create_fed(context, &to, &ts, NULL, &w->trainer);
@@ -108,42 +135,48 @@ static json_t *timing_json(const timing *t) {
 }
 
 int cmd_bench(int argc, char **argv) {
-    uint64_t batch = 1, size = 224, width = 64, repeats = 10;
+    setting set = {.batch = 1, .size = 224, .width = 64};
+    uint64_t repeats = 10;
     bool no_training = false;
     const cli_option table[] = {
-        {"--batch", CLI_UINT, &batch, "N", "samples at once; default 1", false},
-        {"--size", CLI_UINT, &size, "PIXELS", "side of the pictures; default 224", false},
-        {"--width", CLI_UINT, &width, "N", "channels of the first stage; default 64", false},
+        {"--batch", CLI_UINT, &set.batch, "N", "samples at once; default 1", false},
+        {"--size", CLI_UINT, &set.size, "PIXELS", "side of the pictures; default 224", false},
+        {"--width", CLI_UINT, &set.width, "N", "channels of the first stage; default 64", false},
         {"--repeats", CLI_UINT, &repeats, "N", "timed calls; default 10", false},
         {"--no-training", CLI_FLAG, &no_training, NULL, "inference only", false},
+        CLI_PRECISION_OPTION,
         CLI_COMMON_OPTIONS,
         CLI_END,
     };
     int code = cli_parse(&command, table, argc, argv);
     if (code >= 0) return code;
-    if (batch < 1 || batch > 1024 || size < 32 || size > 4096 || width < 1 || width > 1024 || repeats < 1 || repeats > MAX_REPEATS)
+    if ((code = cli_precision(&command, &set.precision)) >= 0) return code;
+    set.training = !no_training && set.precision != OASSL_PRECISION_INT8; /* int8 is for inference */
+    if (set.batch < 1 || set.batch > 1024 || set.size < 32 || set.size > 4096 || set.width < 1 || set.width > 1024 || repeats < 1 || repeats > MAX_REPEATS)
         return cli_wrong(&command, "expected batch 1 to 1024, size 32 to 4096, width 1 to 1024, repeats 1 to %d", MAX_REPEATS);
     oassl_context *context = cli_open(&code);
     if (!context) return code;
     work w = {0};
     oassl_model *model = NULL;
     timing inference = {0}, training = {0};
-    oassl_status status = prepare(context, &w, (int64_t)batch, (int64_t)size, (uint32_t)width, &model);
+    oassl_status status = prepare(context, &w, &set, &model);
     if (status == OASSL_STATUS_OK) status = repeat(infer, &w, repeats, &inference);
-    if (status == OASSL_STATUS_OK && !no_training) status = repeat(train, &w, repeats, &training);
+    if (status == OASSL_STATUS_OK && set.training) status = repeat(train, &w, repeats, &training);
     oassl_trainer_state state = {.struct_size = sizeof state};
-    if (status == OASSL_STATUS_OK) status = oassl_trainer_get_state(w.trainer, &state);
+    if (status == OASSL_STATUS_OK && set.training) status = oassl_trainer_get_state(w.trainer, &state);
     code = status == OASSL_STATUS_OK ? 0 : cli_failed(status);
     if (code == 0 && common.json)
-        cli_print_json(json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:I}", "version", oassl_version_string(), "threads",
-                                 (json_int_t)oassl_context_n_threads(context), "batch", (json_int_t)batch, "size", (json_int_t)size, "width",
-                                 (json_int_t)width, "inference", timing_json(&inference), "training_step", timing_json(&training),
-                                 "training_workspace_bytes", (json_int_t)state.workspace_bytes));
+        cli_print_json(json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:I}", "version", oassl_version_string(), "precision",
+                                 cli_precision_name(set.precision), "threads", (json_int_t)oassl_context_n_threads(context), "batch",
+                                 (json_int_t)set.batch, "size", (json_int_t)set.size, "width", (json_int_t)set.width, "inference",
+                                 timing_json(&inference), "training_step", timing_json(&training), "training_workspace_bytes",
+                                 (json_int_t)state.workspace_bytes));
     else if (code == 0) {
-        printf("batch %llu, %llu px, width %llu, %u threads, %u repeats: median seconds (quartiles)\n", (unsigned long long)batch,
-               (unsigned long long)size, (unsigned long long)width, oassl_context_n_threads(context), inference.n);
+        printf("batch %llu, %llu px, width %llu, %s, %u threads, %u repeats: median seconds (quartiles)\n", (unsigned long long)set.batch,
+               (unsigned long long)set.size, (unsigned long long)set.width, cli_precision_name(set.precision),
+               oassl_context_n_threads(context), inference.n);
         printf("  inference      %.4f (%.4f, %.4f)\n", inference.median, inference.low, inference.high);
-        if (!no_training)
+        if (set.training)
             printf("  training step  %.4f (%.4f, %.4f), workspace %.0f MiB\n", training.median, training.low, training.high,
                    (double)state.workspace_bytes / 1048576);
     }

@@ -103,11 +103,11 @@ static oassl_status encode_text(const oassl_context *context, const oassl_encode
     return status;
 }
 
-static oassl_status encode_media(oassl_context *context, const char *model_path, const char *image, const char *audio, uint64_t size, const char *out) {
+static oassl_status encode_media(oassl_context *context, const char *model_path, const char *image, const char *audio, uint64_t size, int32_t precision, const char *out) {
     oassl_model *model = NULL;
     oassl_encoder *encoder = NULL;
     oassl_model_info info = {.struct_size = sizeof info};
-    oassl_status status = oassl_model_load(context, model_path, NULL, &model);
+    oassl_status status = cli_load_model(context, model_path, precision, &model);
     if (status == OASSL_STATUS_OK) status = oassl_model_get_info(model, &info);
     if (status == OASSL_STATUS_OK) status = oassl_encoder_create(model, &encoder);
     oassl_audio_options sound = OASSL_AUDIO_OPTIONS_INIT;
@@ -131,11 +131,14 @@ int cmd_encode(int argc, char **argv) {
         {"--size", CLI_UINT, &size, "PIXELS", "side of the network's input; default: the model's", false},
         {"--pooling", CLI_TEXT, &pooling, "P", "of texts: cls, mean, or folder (default): what the encoder's folder says, else cls", false},
         {"--out", CLI_TEXT, &out, "F.npy", "array to write", true},
+        CLI_PRECISION_OPTION,
         CLI_COMMON_OPTIONS,
         CLI_END,
     };
     int code = cli_parse(&command, table, argc, argv);
     if (code >= 0) return code;
+    int32_t precision = OASSL_PRECISION_F32;
+    if ((code = cli_precision(&command, &precision)) >= 0) return code;
     if ((image != NULL) + (audio != NULL) + (text != NULL) != 1) return cli_wrong(&command, "give one of --image, --audio and --text");
     if (text ? !folder : !model) return cli_wrong(&command, text ? "--text needs --encoder" : "--image and --audio need --model");
     if (size && (size < 32 || size > 4096)) return cli_wrong(&command, "--size: expected 32 to 4096");
@@ -152,7 +155,7 @@ int cmd_encode(int argc, char **argv) {
         status = oassl_encoder_create_text(context, folder, &encoder);
         if (status == OASSL_STATUS_OK) status = encode_text(context, encoder, text, how, out);
         oassl_encoder_destroy(encoder);
-    } else status = encode_media(context, model, image, audio, size, out);
+    } else status = encode_media(context, model, image, audio, size, precision, out);
     code = status == OASSL_STATUS_OK ? 0 : cli_failed(status);
     oassl_context_destroy(context);
     return code;

@@ -160,11 +160,14 @@ int cmd_eval(int argc, char **argv) {
         {"--n-overlays", CLI_UINT, &n_overlays, "N", "how many of them; default 16", false},
         {"--report", CLI_TEXT, &report_path, "F", "HTML page of the result, with the best and worst samples", false},
         {"--identify", CLI_TEXT, &identify, "RULE", "several sources: published (default) or suppress", false},
+        CLI_PRECISION_OPTION,
         CLI_COMMON_OPTIONS,
         CLI_END,
     };
     int code = cli_parse(&command, table, argc, argv);
     if (code >= 0) return code;
+    int32_t precision = OASSL_PRECISION_F32;
+    if ((code = cli_precision(&command, &precision)) >= 0) return code;
     bool suppress = strcmp(identify, "suppress") == 0;
     if (!suppress && strcmp(identify, "published") != 0)
         return cli_wrong(&command, "--identify: expected published or suppress, found '%s'", identify);
@@ -189,7 +192,7 @@ int cmd_eval(int argc, char **argv) {
     oassl_metric *collect = NULL;
     oassl_metric_options rules = OASSL_METRIC_OPTIONS_INIT;
     rules.protocols = protocols, rules.bootstrap = (uint32_t)bootstrap, rules.seed = seed;
-    oassl_status status = oassl_model_load(context, model_path, NULL, &model);
+    oassl_status status = cli_load_model(context, model_path, precision, &model);
     if (status == OASSL_STATUS_OK && protocols) status = oassl_metric_create(context, &rules, &collect);
     options.collect = collect;
     if (status == OASSL_STATUS_OK) status = oassl_evaluate(model, data, &options, &result);
@@ -203,6 +206,7 @@ int cmd_eval(int argc, char **argv) {
     code = status == OASSL_STATUS_OK ? 0 : cli_failed(status);
     cli_progress_end();
     json_t *out = result_json(model_path, data, split, &result, mismatched ? &wrong : NULL);
+    json_object_set_new(out, "precision", json_string(cli_precision_name(precision)));
     if (code == 0 && collect) code = add_protocols(collect, protocols, out);
     if (code == 0 && page) code = report_finish(page, report_path, out);
     if (code == 0 && common.json) cli_print_json(json_incref(out));

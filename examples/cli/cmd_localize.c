@@ -103,11 +103,14 @@ int cmd_localize(int argc, char **argv) {
         {"--input-width", CLI_UINT, &width, "PIXELS", "network input; default: the model's square", false},
         {"--input-height", CLI_UINT, &height, "PIXELS", "", false},
         {"--identify", CLI_TEXT, &identify, "RULE", "several sources: published (default) or suppress", false},
+        CLI_PRECISION_OPTION,
         CLI_COMMON_OPTIONS,
         CLI_END,
     };
     int code = cli_parse(&command, table, argc, argv);
     if (code >= 0) return code;
+    int32_t precision = OASSL_PRECISION_F32;
+    if ((code = cli_precision(&command, &precision)) >= 0) return code;
     bool suppress = strcmp(identify, "suppress") == 0;
     if (!suppress && strcmp(identify, "published") != 0)
         return cli_wrong(&command, "--identify: expected published or suppress, found '%s'", identify);
@@ -120,7 +123,7 @@ int cmd_localize(int argc, char **argv) {
     options.identify = suppress ? OASSL_IDENTIFY_SUPPRESS : OASSL_IDENTIFY_PUBLISHED;
     options.input_width = (uint32_t)width;
     options.input_height = (uint32_t)height;
-    oassl_status status = oassl_model_load(context, model_path, NULL, &model);
+    oassl_status status = cli_load_model(context, model_path, precision, &model);
     if (status == OASSL_STATUS_OK) status = oassl_localizer_create(model, &options, &localizer);
     if (status == OASSL_STATUS_OK) status = localize(context, localizer, image, audio, out, map);
     code = status == OASSL_STATUS_OK ? 0 : cli_failed(status);

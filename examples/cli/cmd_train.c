@@ -57,6 +57,7 @@ int cmd_train(int argc, char **argv) {
         {"--init", CLI_TEXT, &init, "W", "weights to start from", false},
         {"--task", CLI_TEXT, &task, "T", "localize (default) or classify", false},
         {"--resume", CLI_FLAG, &resume, NULL, "continue from R/last.safetensors, with R/config.json unless --config is given", false},
+        {"--precision", CLI_TEXT, &common.precision, "P", "f32 (default), f32-fast, or bf16 with f32 master weights", false},
         CLI_COMMON_OPTIONS,
         CLI_END,
     };
@@ -71,6 +72,7 @@ int cmd_train(int argc, char **argv) {
     if (status == OASSL_STATUS_OK && task) status = oassl_trainer_options_set(&options, "task", task);
     if (status != OASSL_STATUS_OK) return cli_failed(status);
     if (set_pairs(&options, &pairs) != OASSL_STATUS_OK) return 2;
+    if ((code = cli_precision(&command, &options.precision)) >= 0) return code;
     if (init) options.init = init;
 
     oassl_context *context = cli_open(&code);

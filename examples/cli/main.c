@@ -17,6 +17,7 @@ static const struct {
     {"metrics", cmd_metrics, "score heat-maps made elsewhere, by published protocols"},
     {"report", cmd_report, "results side by side in one HTML page"},
     {"localize", cmd_localize, "find a sound in a picture"},
+    {"quantize", cmd_quantize, "calibrate a model for int8"},
     {"encode", cmd_encode, "features of a picture, a sound or a text"},
     {"bench", cmd_bench, "time inference and training steps"},
 };

@@ -102,6 +102,23 @@ oassl_context *cli_open(int *out_code) {
     return NULL;
 }
 
+static const char *const precisions[] = {"f32", "bf16", "int8", "f32-fast"}; /* OASSL_PRECISION_* */
+
+const char *cli_precision_name(int32_t precision) { return precisions[precision]; }
+
+int cli_precision(const cli_command *command, int32_t *out_precision) {
+    for (int32_t i = 0; common.precision && i < 4; i++)
+        if (strcmp(common.precision, precisions[i]) == 0) return *out_precision = i, -1;
+    if (!common.precision) return -1;
+    return cli_wrong(command, "--precision: expected f32, f32-fast, bf16 or int8, found '%s'", common.precision);
+}
+
+oassl_status cli_load_model(oassl_context *context, const char *path, int32_t precision, oassl_model **out_model) {
+    oassl_model_options options = OASSL_MODEL_OPTIONS_INIT;
+    options.precision = precision;
+    return oassl_model_load(context, path, &options, out_model);
+}
+
 int cli_failed(oassl_status status) {
     cli_progress_end();
     fprintf(stderr, "oassl: %s\n", oassl_last_error());

@@ -13,6 +13,7 @@
 #include "loss.h"
 #include "metric.h"
 #include "model.h"
+#include "quantize.h"
 #include "status.h"
 #include "tensor.h"
 #include "trainer.h"

@@ -13,6 +13,7 @@ struct oai_features {
     const oai_store *store;
     int32_t precision;
     oai_plan_pool *pool;
+    oai_observer *observer; /* NULL = none */
 };
 
 static oassl_status compile(const oai_features *features, const oai_net_graph *net, oai_plan **out_plan) {
@@ -49,7 +50,7 @@ oassl_status oai_features_create(oassl_context *context, const oai_net_config *c
     *out_features = NULL;
     oai_features *features = oai_calloc(host, 1, sizeof *features);
     if (!features) return oai_no_memory(sizeof *features, "an encoder");
-    *features = (oai_features){context, host, *config, store, precision, NULL};
+    *features = (oai_features){context, host, *config, store, precision, NULL, NULL};
     oassl_status status = oai_plan_pool_create(host, MAX_PLANS, build, features, &features->pool);
     if (status != OASSL_STATUS_OK) {
         oai_free(host, features);
@@ -63,6 +64,13 @@ void oai_features_destroy(oai_features *features) {
     if (!features) return;
     oai_plan_pool_destroy(features->pool);
     oai_free(features->host, features);
+}
+
+void oai_features_observe(oai_features *features, oai_observer *observer) { features->observer = observer; }
+
+static oassl_status run(oai_features *features, const int64_t key[OAI_POOL_KEY], void *const *addresses, uint32_t n_addresses) {
+    if (features->observer) return oai_observer_run(features->observer, key, addresses);
+    return oai_plan_pool_run(features->pool, key, addresses, n_addresses);
 }
 
 static oassl_status check_size(int64_t n, int64_t height, int64_t width, const char *what) {
@@ -84,7 +92,7 @@ oassl_status oai_features_visual(oai_features *features, int64_t n, int64_t heig
     void *addresses[3] = {(void *)pictures, out_map ? out_map : scratch, out_pooled ? out_pooled : scratch};
     oassl_status status = OASSL_STATUS_OK;
     if (out_map || out_pooled)
-        status = oai_plan_pool_run(features->pool, (const int64_t[]){OAI_NET_VISUAL, n, height, width}, addresses, 3);
+        status = run(features, (const int64_t[]){OAI_NET_VISUAL, n, height, width}, addresses, 3);
     oai_free(features->host, scratch);
     return status;
 }
@@ -95,7 +103,7 @@ oassl_status oai_features_audio(oai_features *features, int64_t n, int64_t bins,
     if (features->config.kind != OAI_NET_PAIR)
         return oai_fail(OASSL_STATUS_UNSUPPORTED, "a classifier has no sound trunk");
     void *addresses[2] = {(void *)spectrograms, out_vectors};
-    return oai_plan_pool_run(features->pool, (const int64_t[]){OAI_NET_AUDIO, n, bins, frames}, addresses, 2);
+    return run(features, (const int64_t[]){OAI_NET_AUDIO, n, bins, frames}, addresses, 2);
 }
 
 oassl_status oai_features_classify(oai_features *features, int64_t n, int64_t height, int64_t width,
@@ -104,5 +112,5 @@ oassl_status oai_features_classify(oai_features *features, int64_t n, int64_t he
     if (features->config.kind != OAI_NET_CLASSIFIER)
         return oai_fail(OASSL_STATUS_UNSUPPORTED, "only a classifier gives class logits, this model is a pair");
     void *addresses[2] = {(void *)pictures, out_logits};
-    return oai_plan_pool_run(features->pool, (const int64_t[]){OAI_NET_CLASSES, n, height, width}, addresses, 2);
+    return run(features, (const int64_t[]){OAI_NET_CLASSES, n, height, width}, addresses, 2);
 }

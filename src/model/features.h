@@ -3,6 +3,7 @@
 #define OAI_MODEL_FEATURES_H
 
 #include "model/oassl_net.h"
+#include "model/observe.h"
 #include "oassl/context.h"
 
 typedef struct oai_features oai_features;
@@ -12,6 +13,8 @@ typedef struct oai_features oai_features;
 oassl_status oai_features_create(oassl_context *context, const oai_net_config *config, const oai_store *store,
                                  int32_t precision, oai_features **out_features);
 void oai_features_destroy(oai_features *features); /* NULL legal */
+/* From now on everything is computed by the observer, on one thread at a time. */
+void oai_features_observe(oai_features *features, oai_observer *observer);
 
 /* pictures [n, 3, height, width] -> map [n, d, h, w], pooled [n, d] (spatial mean); either may be NULL. */
 oassl_status oai_features_visual(oai_features *features, int64_t n, int64_t height, int64_t width,

@@ -92,6 +92,8 @@ typedef struct oai_store oai_store;
 /* One zeroed tensor for each parameter. */
 oassl_status oai_store_create(const oai_host *host, const oai_net_param *params, uint32_t n_params,
                               oai_store **out_store);
+/* The same tensors with the same contents and metadata. */
+oassl_status oai_store_copy(const oai_store *store, oai_store **out_copy);
 void oai_store_destroy(oai_store *store); /* NULL legal */
 const oai_host *oai_store_host(const oai_store *store);
 uint32_t oai_store_count(const oai_store *store);

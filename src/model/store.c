@@ -70,6 +70,27 @@ void oai_store_destroy(oai_store *store) {
     oai_free(store->host, store);
 }
 
+oassl_status oai_store_copy(const oai_store *store, oai_store **out_copy) {
+    oai_store *copy = NULL;
+    *out_copy = NULL;
+    oai_net_param *params = oai_calloc(store->host, (size_t)store->n_tensors + 1, sizeof *params);
+    if (!params) return oai_no_memory(store->n_tensors * sizeof *params, "a copy of the weights");
+    for (uint32_t i = 0; i < store->n_tensors; i++) {
+        const oai_store_tensor *from = &store->tensors[i];
+        params[i] = (oai_net_param){.name = from->name, .rank = from->rank, .init = from->init, .role = from->role};
+        memcpy(params[i].shape, from->shape, sizeof from->shape);
+    }
+    oassl_status status = oai_store_create(store->host, params, store->n_tensors, &copy);
+    oai_free(store->host, params);
+    for (uint32_t i = 0; i < store->n_tensors && status == OASSL_STATUS_OK; i++)
+        memcpy(copy->tensors[i].data, store->tensors[i].data, (size_t)store->tensors[i].count * sizeof(float));
+    for (uint32_t i = 0; i < store->n_metadata && status == OASSL_STATUS_OK; i++)
+        status = oai_store_set_metadata(copy, store->metadata[i].key, store->metadata[i].value);
+    if (status != OASSL_STATUS_OK) oai_store_destroy(copy);
+    else *out_copy = copy;
+    return status;
+}
+
 const oai_host *oai_store_host(const oai_store *store) { return store->host; }
 uint32_t oai_store_count(const oai_store *store) { return store->n_tensors; }
 const oai_store_tensor *oai_store_at(const oai_store *store, uint32_t index) { return &store->tensors[index]; }
