@@ -196,6 +196,8 @@ oassl_status oai_registry_open(const oai_host *host, const char *explicit_path, 
                                        .cancelled = lend_cancelled};
     oassl_status status = oai_registry_add(r, oab_reference_query, "");
     if (status == OASSL_STATUS_OK) status = oai_load_plugins(r, explicit_path);
+    for (uint32_t k = 0; status == OASSL_STATUS_OK && oai_linked_backends[k]; k++)
+        status = oai_registry_add(r, oai_linked_backends[k], "");
     if (status != OASSL_STATUS_OK) oai_registry_close(r);
     return status;
 }

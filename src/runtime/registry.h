@@ -40,6 +40,9 @@ oai_backend *oai_registry_find(const oai_registry *registry, const char *name);
 /* loader.c: searches the places named above. */
 oassl_status oai_load_plugins(oai_registry *registry, const char *explicit_path);
 
+/* linked.c: backends in the same file as this code, ended by NULL.  A plug-in of the same name goes first. */
+extern const oassl_backend_query_fn oai_linked_backends[];
+
 /* In backends/reference. */
 oassl_status oab_reference_query(uint32_t major, uint32_t minor, const oassl_backend_api **out_api);
 
