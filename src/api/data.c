@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/options.h"
 #include "data/check.h"
 #include "data/import.h"
@@ -16,8 +17,6 @@
 #include "dsp/audio_file.h"
 #include "dsp/picture_file.h"
 #include "runtime/context.h"
-
-#include <jansson.h>
 
 /* ---- manifest ------------------------------------------------------------------------------------------------- */
 
@@ -188,7 +187,7 @@ static const char *split_of(const synth_job *job, uint64_t index) {
 
 static json_t *texts(const char (*lines)[OAI_SYNTH_TEXT_BYTES], int32_t n) {
     json_t *list = json_array();
-    for (int32_t i = 0; i < n; i++) json_array_append_new(list, json_string(lines[i]));
+    for (int32_t i = 0; i < n; i++) oai_json_append(&list, json_string(lines[i]));
     return list;
 }
 
@@ -196,7 +195,7 @@ static json_t *texts(const char (*lines)[OAI_SYNTH_TEXT_BYTES], int32_t n) {
 static oassl_status caption_line(const oai_synth_clip *clip, int32_t n_described, const char *id, char **out_line) {
     json_t *labels = json_array();
     for (int32_t i = 0; i < n_described; i++)
-        json_array_append_new(labels, json_string(oai_synth_instrument_name(clip->objects[i].thing)));
+        oai_json_append(&labels, json_string(oai_synth_instrument_name(clip->objects[i].thing)));
     json_t *object = json_pack("{s:s, s:o, s:o, s:s}", "id", id, "labels", labels, "foreground",
                                texts(clip->foreground, n_described), "background", clip->background);
     char *text = object ? json_dumps(object, 0) : NULL;

@@ -1,11 +1,11 @@
 #include "oassl/metric.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/tensor_view.h"
+#include "base/json.h"
 #include "metric/maps.h"
 #include "metric/metric.h"
 #include "metric/retrieval.h"
@@ -87,7 +87,7 @@ static json_t *scores_json(const oassl_metric_scores *s) {
                   {"twin", s->twin}};
     json_t *object = json_object();
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        json_object_set_new(object, fields[i].name, json_real(fields[i].value));
+        oai_json_put(&object, fields[i].name, json_real(fields[i].value));
     return object;
 }
 
@@ -105,12 +105,12 @@ static json_t *protocols_json(const oassl_metric *metric, const oai_figures *fig
             if (strcmp(v->protocol, rules->name) != 0) continue;
             json_t *one = json_pack("{s:f, s:I}", "value", v->value, "n", (json_int_t)v->n);
             if (oai_metric_options(metric)->bootstrap) {
-                json_object_set_new(one, "low", json_real(v->low));
-                json_object_set_new(one, "high", json_real(v->high));
+                oai_json_put(&one, "low", json_real(v->low));
+                oai_json_put(&one, "high", json_real(v->high));
             }
-            json_object_set_new(own, v->name, one);
+            oai_json_put(&own, v->name, one);
         }
-        json_object_set_new(all, rules->name, json_pack("{s:s, s:s, s:o}", "rules", text, "notes", rules->note, "figures", own));
+        oai_json_put(&all, rules->name, json_pack("{s:s, s:s, s:o}", "rules", text, "notes", rules->note, "figures", own));
         name += bytes + (name[bytes] == ',');
     }
     return all;

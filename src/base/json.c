@@ -4,19 +4,68 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utf8proc.h>
+
 #include "base/file.h"
+#include "base/json_scan.h"
 
 #define SHOWN_BYTES 60 /* of a wrong value in an error text */
 
+/* What jansson reads of a sound text: the list ["xx..", text].  The string is as long as the longest token of the text,
+ * so that jansson's token buffer has its final size when the text begins; the string shows whether it could grow. */
+typedef struct padded_text {
+    const char *text;
+    size_t bytes, padding, at; /* at: of the whole */
+} padded_text;
+
+static size_t read_padded(void *buffer, size_t room, void *user) {
+    padded_text *p = user;
+    const size_t begin = p->padding + 5; /* ["",\n */
+    if (p->at >= begin && p->at < begin + p->bytes) {
+        size_t n = begin + p->bytes - p->at < room ? begin + p->bytes - p->at : room;
+        memcpy(buffer, p->text + (p->at - begin), n);
+        p->at += n;
+        return n;
+    }
+    size_t i = p->at++;
+    if (i > begin + p->bytes) return 0;
+    *(char *)buffer = i == 0 ? '[' : i == 1 || i == p->padding + 2 ? '"' : i == p->padding + 3 ? ',' : i == begin - 1 ? '\n' : i < begin ? 'x' : ']';
+    return 1;
+}
+
+/* NULL with the text set, or when memory ran out. */
+static json_t *load_padded(const char *text, size_t bytes, size_t longest, json_error_t *error) {
+    padded_text whole = {text, bytes, longest, 0};
+    json_t *list = json_load_callback(read_padded, &whole, JSON_REJECT_DUPLICATES, error);
+    json_t *value = json_string_length(json_array_get(list, 0)) == longest ? json_incref(json_array_get(list, 1)) : NULL;
+    if (!value && list) error->text[0] = '\0', error->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_out_of_memory;
+    json_decref(list);
+    error->line--;
+    return value;
+}
+
+static oassl_status not_json(const json_error_t *error, const char *name, uint64_t first_line) {
+    uint64_t line = first_line + (error->line > 0 ? (uint64_t)error->line - 1 : 0);
+    return oai_fail(OASSL_STATUS_FORMAT, "%s:%llu:%d: not valid JSON: %s", name, (unsigned long long)line,
+                    error->column > 0 ? error->column : 1, error->text);
+}
+
 oassl_status oai_json_parse(const char *text, size_t bytes, const char *name, uint64_t first_line,
                             json_t **out_value) {
-    json_error_t error;
-    *out_value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+    json_error_t error = {0};
+    size_t longest;
+    *out_value = NULL;
+    if (!oai_json_scan(text, bytes, &longest)) { /* jansson can tell better what is wrong */
+        json_t *value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+        if (!value && error.text[0]) return not_json(&error, name, first_line);
+        json_decref(value);
+        return value ? oai_fail(OASSL_STATUS_FORMAT, "%s: not valid JSON", name) : oai_no_memory(bytes, name);
+    }
+    *out_value = load_padded(text, bytes, longest, &error);
     if (*out_value) return OASSL_STATUS_OK;
-    if (json_error_code(&error) == json_error_out_of_memory) return oai_no_memory(bytes, name);
-    uint64_t line = first_line + (error.line > 0 ? (uint64_t)error.line - 1 : 0);
-    return oai_fail(OASSL_STATUS_FORMAT, "%s:%llu:%d: not valid JSON: %s", name, (unsigned long long)line,
-                    error.column > 0 ? error.column : 1, error.text);
+    enum json_error_code code = json_error_code(&error);
+    bool defect = code == json_error_duplicate_key || code == json_error_stack_overflow || code == json_error_numeric_overflow;
+    return defect ? not_json(&error, name, first_line) : oai_no_memory(bytes, name);
 }
 
 static size_t bom_bytes(const char *text, size_t bytes) {
@@ -120,6 +169,31 @@ oassl_status oai_json_numbers(const json_t *object, const char *key, size_t n, d
     char expected[48];
     snprintf(expected, sizeof expected, "a list of %zu numbers", n);
     return oai_json_unexpected(key, expected, value);
+}
+
+/* ---- building ----------------------------------------------------------------------------------------------- */
+
+static void spoil_unless(bool added, json_t **whole) {
+    if (added) return;
+    json_decref(*whole);
+    *whole = NULL;
+}
+
+void oai_json_put(json_t **object, const char *key, json_t *value) {
+    spoil_unless(json_object_set_new(*object, key, value) == 0, object);
+}
+
+void oai_json_append(json_t **array, json_t *value) { spoil_unless(json_array_append_new(*array, value) == 0, array); }
+
+oassl_status oai_json_text_failure(const char *text, const char *what) {
+    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)text;
+    utf8proc_int32_t letter;
+    while (*at) {
+        utf8proc_ssize_t n = utf8proc_iterate(at, -1, &letter);
+        if (n <= 0) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%s is not UTF-8", what);
+        at += n;
+    }
+    return oai_no_memory(strlen(text), what);
 }
 
 /* ---- lines -------------------------------------------------------------------------------------------------- */

@@ -33,6 +33,13 @@ oassl_status oai_json_object(const json_t *object, const char *key, json_t **out
 /* Array of exactly n numbers. */
 oassl_status oai_json_numbers(const json_t *object, const char *key, size_t n, double *out_values);
 
+/* Building.  The value is taken.  What could not be made or added makes the whole NULL, and what is added to NULL leaves
+ * it so: no text ever lacks a part because memory ran out, and one look at the end is enough. */
+void oai_json_put(json_t **object, const char *key, json_t *value);
+void oai_json_append(json_t **array, json_t *value);
+/* Why a text could not become JSON: OASSL_STATUS_INVALID_ARGUMENT if it is not UTF-8, else memory. */
+oassl_status oai_json_text_failure(const char *text, const char *what);
+
 /* True when the field is there and not null: `if (oai_json_has(o, "mask")) OAI_TRY(oai_json_string(...))`. */
 bool oai_json_has(const json_t *object, const char *key);
 

@@ -254,12 +254,12 @@ static oassl_status header_entry(const oai_stored_tensor *tensor, uint64_t *offs
     if (json_object_get(header, tensor->name))
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "tensor '%s' is given twice", tensor->name);
     json_t *shape = json_array();
-    for (int32_t i = 0; i < tensor->rank; i++) json_array_append_new(shape, json_integer(tensor->shape[i]));
+    for (int32_t i = 0; i < tensor->rank; i++) oai_json_append(&shape, json_integer(tensor->shape[i]));
     json_t *spec = json_pack("{s:s, s:o, s:[I, I]}", "dtype", oai_stored_dtype_name(tensor->dtype), "shape", shape,
                              "data_offsets", (json_int_t)*offset, (json_int_t)(*offset + bytes));
     *offset += bytes;
     if (json_object_set_new(header, tensor->name, spec) == 0) return OASSL_STATUS_OK;
-    return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "tensor '%s': name is not UTF-8, or out of memory", tensor->name);
+    return oai_fail_within(oai_json_text_failure(tensor->name, "its name"), "tensor '%s'", tensor->name);
 }
 
 static oassl_status make_header(const oai_stored_tensor *tensors, uint32_t n_tensors, const oai_metadata *metadata,
@@ -268,9 +268,9 @@ static oassl_status make_header(const oai_stored_tensor *tensors, uint32_t n_ten
     json_t *header = json_object(), *map = n_metadata ? json_object() : NULL;
     for (uint32_t i = 0; i < n_metadata && status == OASSL_STATUS_OK; i++)
         if (json_object_set_new(map, metadata[i].key, json_string(metadata[i].value)) != 0)
-            status =
-                oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "metadata '%s': not UTF-8, or out of memory", metadata[i].key);
-    if (map) json_object_set_new(header, "__metadata__", map);
+            status = oai_fail_within(oai_json_text_failure(metadata[i].value, "its text"), "metadata '%s'", metadata[i].key);
+    if (n_metadata) oai_json_put(&header, "__metadata__", map);
+    if (status == OASSL_STATUS_OK && !header) status = oai_no_memory(256, "a safetensors header");
     uint64_t offset = 0;
     for (uint32_t i = 0; i < n_tensors && status == OASSL_STATUS_OK; i++)
         status = header_entry(&tensors[i], &offset, header);

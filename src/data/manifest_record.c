@@ -245,45 +245,45 @@ static json_t *source_json(const oassl_record_source *s, bool silent) {
         json_t *box = json_array();
         for (int32_t k = 0; k < 4; k++) {
             double v = s->boxes[i][k];
-            json_array_append_new(box, v == floor(v) && fabs(v) < 1e9 ? json_integer((json_int_t)v) : json_real(v));
+            oai_json_append(&box, v == floor(v) && fabs(v) < 1e9 ? json_integer((json_int_t)v) : json_real(v));
         }
-        json_array_append_new(boxes, box);
+        oai_json_append(&boxes, box);
     }
-    if (s->label) json_object_set_new(object, "label", json_string(s->label));
-    if (s->n_boxes == 1) json_object_set(object, "box", json_array_get(boxes, 0));
-    if (s->n_boxes > 1) json_object_set(object, "boxes", boxes);
+    if (s->label) oai_json_put(&object, "label", json_string(s->label));
+    if (s->n_boxes == 1) oai_json_put(&object, "box", json_incref(json_array_get(boxes, 0)));
+    if (s->n_boxes > 1) oai_json_put(&object, "boxes", json_incref(boxes));
     json_decref(boxes);
-    if (s->mask) json_object_set_new(object, "mask", json_string(s->mask));
-    if (silent) json_object_set_new(object, "twin", json_boolean(s->twin));
+    if (s->mask) oai_json_put(&object, "mask", json_string(s->mask));
+    if (silent) oai_json_put(&object, "twin", json_boolean(s->twin));
     return object;
 }
 
-static void set_sources(json_t *object, const char *key, const oassl_record_source *sources, uint32_t n, bool silent) {
+static void set_sources(json_t **object, const char *key, const oassl_record_source *sources, uint32_t n, bool silent) {
     json_t *list = json_array();
-    for (uint32_t i = 0; i < n; i++) json_array_append_new(list, source_json(&sources[i], silent));
-    json_object_set_new(object, key, list);
+    for (uint32_t i = 0; i < n; i++) oai_json_append(&list, source_json(&sources[i], silent));
+    oai_json_put(object, key, list);
 }
 
 oassl_status oai_manifest_line(const oai_host *host, const oassl_record *r, const char *const *mix_ids,
                                char **out_line) {
     *out_line = NULL;
     json_t *object = json_object();
-    json_object_set_new(object, "id", text_or_null(r->id));
-    if (r->image) json_object_set_new(object, "image", json_string(r->image));
-    if (r->audio) json_object_set_new(object, "audio", json_string(r->audio));
-    if (r->label) json_object_set_new(object, "label", json_string(r->label));
-    if (r->playing >= 0) json_object_set_new(object, "playing", json_boolean(r->playing));
+    oai_json_put(&object, "id", text_or_null(r->id));
+    if (r->image) oai_json_put(&object, "image", json_string(r->image));
+    if (r->audio) oai_json_put(&object, "audio", json_string(r->audio));
+    if (r->label) oai_json_put(&object, "label", json_string(r->label));
+    if (r->playing >= 0) oai_json_put(&object, "playing", json_boolean(r->playing));
     if (r->n_mix) {
         json_t *list = json_array();
-        for (uint32_t i = 0; i < r->n_mix; i++) json_array_append_new(list, text_or_null(mix_ids[i]));
-        json_object_set_new(object, "mix", list);
-        json_object_set_new(object, "axis", json_string(r->axis ? "height" : "width"));
+        for (uint32_t i = 0; i < r->n_mix; i++) oai_json_append(&list, text_or_null(mix_ids[i]));
+        oai_json_put(&object, "mix", list);
+        oai_json_put(&object, "axis", json_string(r->axis ? "height" : "width"));
     } else {
-        set_sources(object, "sources", r->sources, r->n_sources, false);
-        if (r->n_silent) set_sources(object, "silent", r->silent, r->n_silent, true);
+        set_sources(&object, "sources", r->sources, r->n_sources, false);
+        if (r->n_silent) set_sources(&object, "silent", r->silent, r->n_silent, true);
     }
-    if (r->split && *r->split) json_object_set_new(object, "split", json_string(r->split));
-    char *text = json_dumps(object, JSON_REAL_PRECISION(9));
+    if (r->split && *r->split) oai_json_put(&object, "split", json_string(r->split));
+    char *text = object ? json_dumps(object, JSON_REAL_PRECISION(9)) : NULL;
     json_decref(object);
     size_t n = text ? strlen(text) : 0;
     *out_line = text ? oai_alloc(host, n + 2) : NULL;

@@ -10,15 +10,15 @@
 static const int sizes[] = {1, 5, 10, 25, 50, 75, 100};
 enum { N_SIZES = sizeof sizes / sizeof *sizes };
 
-static void add_one(json_t *object, const char *key) {
-    json_t *count = json_object_get(object, key);
+static void add_one(json_t **object, const char *key) {
+    json_t *count = json_object_get(*object, key);
     if (count)
         json_integer_set(count, json_integer_value(count) + 1);
     else
-        json_object_set_new(object, key, json_integer(1));
+        oai_json_put(object, key, json_integer(1));
 }
 
-static void count_key(json_t *object, uint64_t number) {
+static void count_key(json_t **object, uint64_t number) {
     char key[24];
     snprintf(key, sizeof key, "%llu", (unsigned long long)number);
     add_one(object, key);
@@ -36,7 +36,7 @@ static void count_size(stats *s, double area, const float *box) {
     char key[16];
     while (k + 1 < N_SIZES && share >= sizes[k]) k++;
     snprintf(key, sizeof key, "%d-%d", k ? sizes[k - 1] : 0, sizes[k]);
-    add_one(s->box_sizes, key);
+    add_one(&s->box_sizes, key);
     s->n_sized++;
 }
 
@@ -50,33 +50,33 @@ static double area_of(const oassl_record *r) {
 static void count_record(stats *s, const oassl_record *r) {
     uint64_t n_boxes = 0;
     s->n_records++;
-    add_one(s->splits, r->split);
+    add_one(&s->splits, r->split);
     if (r->n_mix) {
         s->n_mixtures++;
-        count_key(s->mixtures, r->n_mix);
+        count_key(&s->mixtures, r->n_mix);
         return;
     }
     s->n_silent += r->playing == 0 && r->n_sources == 0;
     double area = area_of(r);
-    if (r->group) add_one(s->groups, r->group);
-    count_key(s->sources_a_record, r->n_sources);
+    if (r->group) add_one(&s->groups, r->group);
+    count_key(&s->sources_a_record, r->n_sources);
     for (uint32_t k = 0; k < r->n_sources; k++) {
         const oassl_record_source *source = &r->sources[k];
-        if (*source->label) add_one(s->classes, source->label);
+        if (*source->label) add_one(&s->classes, source->label);
         s->n_masks += source->mask != NULL;
         n_boxes += source->n_boxes;
         for (uint32_t i = 0; i < source->n_boxes; i++) count_size(s, area, source->boxes[i]);
     }
     s->n_boxes += n_boxes;
-    count_key(s->boxes_a_record, n_boxes);
+    count_key(&s->boxes_a_record, n_boxes);
 }
 
 /* Group sizes: how many groups have so many records. */
 static json_t *sizes_of_groups(const json_t *groups) {
-    json_t *by_size = json_object();
+    json_t *by_size = groups ? json_object() : NULL;
     void *at = json_object_iter((json_t *)groups);
     for (; at; at = json_object_iter_next((json_t *)groups, at))
-        count_key(by_size, (uint64_t)json_integer_value(json_object_iter_value(at)));
+        count_key(&by_size, (uint64_t)json_integer_value(json_object_iter_value(at)));
     return by_size;
 }
 
@@ -101,5 +101,5 @@ oassl_status oai_data_stats(const oai_host *host, const char *path, char **out_t
     json_decref(s.groups);
     *out_text = out ? json_dumps(out, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
     json_decref(out);
-    return *out_text ? OASSL_STATUS_OK : oai_no_memory(0, "statistics");
+    return *out_text ? OASSL_STATUS_OK : oai_json_text_failure(path, "the manifest's path");
 }

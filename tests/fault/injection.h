@@ -8,8 +8,11 @@
 
 #include "support/tiny_set.h"
 
+#include <fcntl.h>
 #include <stdbool.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/rng.h"
@@ -58,11 +61,14 @@ static inline uint64_t digest_bytes(uint64_t digest, const void *data, size_t by
     return digest;
 }
 
+/* By system calls, so that neither malloc nor the C library's wrappers, which tests replace, are in it. */
 static inline uint64_t digest_file(uint64_t digest, const char *path) {
-    size_t bytes;
-    char *data = tiny_read(path, &bytes);
-    digest = digest_bytes(digest, data, bytes);
-    free(data);
+    uint8_t buffer[4096];
+    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY);
+    if (file < 0) fail_msg("%s is not there", path);
+    for (long n; (n = syscall(SYS_read, file, buffer, sizeof buffer)) > 0;)
+        digest = digest_bytes(digest, buffer, (size_t)n);
+    syscall(SYS_close, file);
     return digest;
 }
 
@@ -81,8 +87,18 @@ static inline void shut(const operation *op) {
 }
 
 typedef struct injection_tally {
-    long n, tried, failed, tolerated, dead;
+    long n, tried, failed, tolerated, dead, wrong;
 } injection_tally;
+
+/* Says what is wrong and goes on: the other points may have more to say.  The operation fails at its end. */
+static void complain(injection_tally *tally, const char *format, ...) {
+    char text[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (tally->wrong++ < 12) print_message("WRONG: %s\n", text);
+}
 
 /* One point: the troubled call, then the same call left alone. */
 static void inject_at(const injector *in, const operation *op, long at, uint64_t want, injection_tally *tally) {
@@ -93,20 +109,20 @@ static void inject_at(const injector *in, const operation *op, long at, uint64_t
     in->disarm();
     tally->tried++;
     if (status == OASSL_STATUS_OK) {
-        if (digest != want) fail_msg("%s: %s %ld refused: OK with another result", op->name, in->what, at);
+        if (digest != want) complain(tally, "%s: %s %ld refused: OK with another result", op->name, in->what, at);
         tally->tolerated += in->fired();
     } else {
         tally->failed++;
-        if (!in->fired()) fail_msg("%s: %s %ld: nothing refused, yet: %s", op->name, in->what, at, oassl_last_error());
+        if (!in->fired()) complain(tally, "%s: %s %ld: nothing refused, yet: %s", op->name, in->what, at, oassl_last_error());
         if (!in->fits(status) || !*oassl_last_error())
-            fail_msg("%s: %s %ld refused gave %s: %s", op->name, in->what, at, oassl_status_name(status),
+            complain(tally, "%s: %s %ld refused gave %s: %s", op->name, in->what, at, oassl_status_name(status),
                      oassl_last_error());
         digest = 0;
         status = op->run(&digest);
         if (status == OASSL_STATUS_OK && digest != want)
-            fail_msg("%s: %s %ld refused: the repetition gave another result", op->name, in->what, at);
+            complain(tally, "%s: %s %ld refused: the repetition gave another result", op->name, in->what, at);
         if (status != OASSL_STATUS_OK && !(op->dead && strstr(oassl_last_error(), op->dead)))
-            fail_msg("%s: %s %ld refused: the repetition failed: %s", op->name, in->what, at, oassl_last_error());
+            complain(tally, "%s: %s %ld refused: the repetition failed: %s", op->name, in->what, at, oassl_last_error());
         tally->dead += status != OASSL_STATUS_OK;
     }
     if (op->each) shut(op);
@@ -118,7 +134,8 @@ static inline double injection_seconds(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-static void inject_everywhere(const injector *in, const operation *op) {
+/* The number of wrong answers. */
+static long inject_everywhere(const injector *in, const operation *op) {
     injection_tally tally = {0};
     oai_rng rng = oai_rng_stream(20, 3);
     double start = injection_seconds();
@@ -135,13 +152,22 @@ static void inject_everywhere(const injector *in, const operation *op) {
     for (long at = 0; at < tally.n; at = next_point(at, tally.n, &rng)) {
         inject_at(in, op, at, want, &tally);
         if (in->live() != live)
-            fail_msg("%s: %s %ld refused: %ld blocks leaked", op->name, in->what, at, in->live() - live);
+            complain(&tally, "%s: %s %ld refused: %ld blocks leaked", op->name, in->what, at, in->live() - live);
+        live = in->live();
     }
     if (!op->each) shut(op);
     print_message("%-34s %-12s %6ld points, %6ld tried: %6ld failed, %4ld tolerated, %4ld dead after it, %5.1f s\n",
                   op->name, in->what, tally.n, tally.tried, tally.failed, tally.tolerated, tally.dead,
                   injection_seconds() - start);
-    assert_true(tally.tried > 0 && tally.failed > 0);
+    return tally.wrong;
 }
+
+static inline void inject_into_all(const injector *in, const operation *operations, size_t n) {
+    long wrong = 0;
+    for (size_t i = 0; i < n; i++) wrong += inject_everywhere(in, &operations[i]);
+    if (wrong) fail_msg("%ld answers were wrong", wrong);
+}
+
+#define INJECT_INTO(in, list) inject_into_all(in, list, sizeof(list) / sizeof *(list))
 
 #endif

@@ -470,6 +470,4 @@ static const operation other_operations[] = {
 static const operation whole_training = {
     "train", open_trainer, run_trainer_run, close_trainer, .each = true, .dead = SPOILT, .out = AT("run")};
 
-#define EVERY(operation_, list) for (const operation *operation_ = (list); operation_ < (list) + sizeof(list) / sizeof *(list); operation_++)
-
 #endif

@@ -69,9 +69,9 @@ static void close_context(void) {
 static void test_reference(void **state) {
     (void)state;
     use_backend("reference");
-    EVERY(op, named_operations) inject_everywhere(&host_memory, op);
-    EVERY(op, writing_operations) inject_everywhere(&host_memory, op);
-    EVERY(op, other_operations) inject_everywhere(&host_memory, op);
+    INJECT_INTO(&host_memory, named_operations);
+    INJECT_INTO(&host_memory, writing_operations);
+    INJECT_INTO(&host_memory, other_operations);
     close_context();
 }
 
@@ -79,7 +79,7 @@ static void test_reference(void **state) {
 static void test_best(void **state) {
     (void)state;
     use_backend(NULL);
-    EVERY(op, named_operations) inject_everywhere(&host_memory, op);
+    INJECT_INTO(&host_memory, named_operations);
     close_context();
 }
 
