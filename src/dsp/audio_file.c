@@ -12,7 +12,7 @@
 #include "dsp/resample.h"
 #include "dsp/sound_container.h"
 
-enum { MAX_CHANNELS = 256, BLOCK_FRAMES = 65536 };
+enum { MAX_CHANNELS = 256, BLOCK_SAMPLES = 65536 };
 #define MAX_SAMPLES ((int64_t)1 << 31) /* of one file, all channels together: 8 GiB as floats */
 
 oassl_status oai_audio_check(const oassl_audio *audio) {
@@ -66,15 +66,23 @@ static int32_t integer_bits(int format) {
     }
 }
 
+/* libsndfile has no public code for memory, only a text. */
+static oassl_status sndfile_failed(SNDFILE *file, const char *what) {
+    const char *why = sf_strerror(file);
+    if (strstr(why, "malloc")) return oai_fail(OASSL_STATUS_OUT_OF_MEMORY, "libsndfile: %s", why);
+    return oai_fail(OASSL_STATUS_FORMAT, "%s: %s", what, why);
+}
+
 /* Decodes block by block: memory follows what the file really holds, not what its header promises. */
 static oassl_status read_frames(const oai_host *host, SNDFILE *file, const SF_INFO *info, oassl_audio *out) {
-    size_t frame_bytes = sizeof(float) * (size_t)info->channels;
+    const size_t frame_bytes = sizeof(float) * (size_t)info->channels;
+    const int64_t block = BLOCK_SAMPLES / info->channels;
     int64_t room = 0, got = 0;
     do {
-        if (out->frames + BLOCK_FRAMES > room) {
-            int64_t want = room                               ? 2 * room
-                           : info->frames < 10 * BLOCK_FRAMES ? info->frames + BLOCK_FRAMES
-                                                              : 10 * BLOCK_FRAMES;
+        if (out->frames + block > room) {
+            int64_t want = room                        ? 2 * room
+                           : info->frames < 10 * block ? info->frames + block
+                                                       : 10 * block;
             if (want * info->channels > MAX_SAMPLES)
                 return oai_fail(OASSL_STATUS_UNSUPPORTED, "more than %lld samples", (long long)MAX_SAMPLES / 2);
             float *larger =
@@ -83,12 +91,14 @@ static oassl_status read_frames(const oai_host *host, SNDFILE *file, const SF_IN
             out->samples = larger;
             room = want;
         }
-        got = sf_readf_float(file, (float *)out->samples + out->frames * info->channels, BLOCK_FRAMES);
+        got = sf_readf_float(file, (float *)out->samples + out->frames * info->channels, block);
         out->frames += got;
-    } while (got == BLOCK_FRAMES);
-    if (sf_error(file) != SF_ERR_NO_ERROR)
-        return oai_fail(OASSL_STATUS_FORMAT, "corrupted after sample %lld: %s", (long long)out->frames,
-                        sf_strerror(file));
+    } while (got == block);
+    if (sf_error(file) != SF_ERR_NO_ERROR) {
+        char what[64];
+        snprintf(what, sizeof what, "corrupted after sample %lld", (long long)out->frames);
+        return sndfile_failed(file, what);
+    }
     if (out->frames == 0) return oai_fail(OASSL_STATUS_FORMAT, "no samples in it");
     /* An MP3 header's count is an estimate, and intact Ogg files exist whose last page declares too much; the pages
      * themselves have been checked. */
@@ -106,7 +116,7 @@ static oassl_status read_open_file(const oai_host *host, int fd, oassl_audio *ou
     OAI_TRY(oai_check_sound_container(host, fd, (uint64_t)about.st_size));
     SF_INFO info = {0};
     SNDFILE *file = sf_open_fd(fd, SFM_READ, &info, 0);
-    if (!file) return oai_fail(OASSL_STATUS_FORMAT, "not a sound file libsndfile reads: %s", sf_strerror(NULL));
+    if (!file) return sndfile_failed(NULL, "not a sound file libsndfile reads");
     oassl_status status = OASSL_STATUS_OK;
     if (info.channels < 1 || info.channels > MAX_CHANNELS)
         status = oai_fail(OASSL_STATUS_UNSUPPORTED, "%d channels, at most %d", info.channels, MAX_CHANNELS);
