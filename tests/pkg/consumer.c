@@ -1,6 +1,7 @@
 /* A C program outside the tree: versions, backends, and a loss with and without the out-of-tree backend.
  *
- *   consumer EXAMPLE.so [PREFIX]     with PREFIX the oneDNN plug-in must have been found, below it */
+ *   consumer EXAMPLE.so [PREFIX]     with PREFIX the oneDNN plug-in must have been found, below it
+ *   consumer EXAMPLE.so linked       the oneDNN backend must be in the program, and compute */
 #include <math.h>
 #include <oassl/oassl.h>
 #include <stdio.h>
@@ -54,7 +55,7 @@ static const char *find_backend(const oassl_context *context, const char *name, 
         if (oassl_context_backend(context, i, &info) != OASSL_STATUS_OK) return "oassl_context_backend failed";
         if (strcmp(info.name, name) != 0) continue;
         if (!info.available) return "a backend is there but not available";
-        return strncmp(info.path, folder, strlen(folder)) == 0 ? NULL : "a backend came from the wrong folder";
+        return (*folder ? strncmp(info.path, folder, strlen(folder)) == 0 : !*info.path) ? NULL : "a backend came from the wrong folder";
     }
     return "a backend was not found";
 }
@@ -70,11 +71,12 @@ int main(int argc, char **argv) {
     if (oassl_context_create(&options, &context) != OASSL_STATUS_OK) return wrong("no context");
     const char *problem = find_backend(context, "reference", "");
     if (!problem) problem = find_backend(context, "example", argv[1]);
-    if (!problem && argc > 2) problem = find_backend(context, "onednn", argv[2]);
+    const int linked = argc > 2 && strcmp(argv[2], "linked") == 0;
+    if (!problem && argc > 2) problem = find_backend(context, "onednn", linked ? "" : argv[2]);
     oassl_context_destroy(context);
     if (problem) return wrong(problem);
 
-    double reference, example;
+    double reference, example, onednn;
     options.backend = "reference";
     if (lvs(&options, &reference) != OASSL_STATUS_OK) return wrong("the loss on the reference failed");
     if (!isfinite(reference) || reference <= 0) return wrong("the loss is no positive number");
@@ -85,6 +87,12 @@ int main(int argc, char **argv) {
     options.allow_fallback = 1;
     if (lvs(&options, &example) != OASSL_STATUS_OK) return wrong("the loss with fallback failed");
     if (fabs(example - reference) > 1e-6 * reference) return wrong("fallback and reference differ");
+    if (linked) {
+        options.backend = "onednn";
+        options.allow_fallback = 0;
+        if (lvs(&options, &onednn) != OASSL_STATUS_OK) return wrong("the loss on oneDNN failed");
+        if (fabs(onednn - reference) > 1e-5 * reference) return wrong("oneDNN and reference differ");
+    }
     printf("liboassl %s, LVS %.6f\n", oassl_version_string(), reference);
     return 0;
 }

@@ -71,7 +71,7 @@ if readelf -d consumer_static | grep NEEDED | grep oassl; then die "the static p
 ./consumer_static "$example" || die "the static program"
 
 step "find_package"
-"$cmake" -G Ninja -S "$here/find_package" -B cmake -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" \
+"$cmake" -G Ninja -S "$here/find_package" -B cmake -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" ${onednn:+-DPLUGINS=ON} \
     -DCMAKE_C_FLAGS="${sanitize:+-fsanitize=$sanitize}" -DCMAKE_CXX_FLAGS="${sanitize:+-fsanitize=$sanitize}" \
     >cmake.log 2>&1 && "$cmake" --build cmake >>cmake.log 2>&1 || { cat cmake.log; die "find_package"; }
 plugin=$work/cmake/liboassl-backend-example.so
