@@ -193,6 +193,7 @@ static oassl_status plan_create(oassl_backend_instance *instance, const oassl_gr
     *out_plan = NULL;
     if (!options) options = &defaults;
     for (uint32_t n = 0; n < graph->n_nodes; n++) OAB_TRY(node_supported(instance, graph, n, options));
+    OAB_TRY(oab_onednn_check_fork(instance->host, options->n_threads));
     oassl_backend_plan *plan = oab_onednn_alloc(instance->host, sizeof *plan);
     if (!plan) return OASSL_STATUS_OUT_OF_MEMORY;
     plan->instance = instance;

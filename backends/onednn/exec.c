@@ -43,7 +43,19 @@ static void set_float_mode(uint32_t mode) {
 #endif
 }
 
+/* The process in which this thread last had OpenMP helpers, 0 = never.  A forked child inherits the thread's belief in
+ * them, and a parallel region would wait for them for ever. */
+static _Thread_local long helpers_of;
+
+oassl_status oab_onednn_check_fork(const oassl_backend_host *host, uint32_t n_threads) {
+    if (n_threads <= 1 || !helpers_of || helpers_of == (long)getpid()) return OASSL_STATUS_OK;
+    return oab_onednn_fail(host, OASSL_STATUS_UNSUPPORTED,
+                           "oneDNN backend: OpenMP's threads do not survive fork(), and this thread had some before it: "
+                           "compute on a thread made after the fork, or use n_threads = 1");
+}
+
 void oab_onednn_enter(uint32_t n_threads, oab_environment *saved) {
+    if (n_threads > 1) helpers_of = (long)getpid();
     saved->threads = omp_get_max_threads();
     omp_set_num_threads((int)n_threads);
 #ifdef __SSE__
@@ -218,6 +230,7 @@ oassl_status oab_onednn_exec_run(oassl_backend_exec *exec) {
             host, OASSL_STATUS_UNSUPPORTED,
             "oneDNN backend: worker threads do not survive fork(); open a context after the fork, or "
             "use one thread");
+    OAB_TRY(oab_onednn_check_fork(host, plan->n_threads));
     OAB_TRY(bring_addresses(exec));
     oab_environment saved;
     oab_onednn_enter(plan->n_threads, &saved);

@@ -245,6 +245,7 @@ typedef struct oab_environment {
     int32_t threads;
     uint32_t float_mode;
 } oab_environment;
+oassl_status oab_onednn_check_fork(const oassl_backend_host *host, uint32_t n_threads);
 void oab_onednn_enter(uint32_t n_threads, oab_environment *saved); /* thread count, denormals flushed */
 void oab_onednn_leave(const oab_environment *saved);
 

@@ -1,8 +1,12 @@
 /* The context: what the host program lends the library, and which backend computes.
  *
  * Everything else is created from a context and must be destroyed before it.  A context is immutable after creation
- * and may be shared between threads.  After fork() the child must not use objects of the parent: calls that need
- * threads answer OASSL_STATUS_UNSUPPORTED there.
+ * and may be shared between threads.
+ *
+ * After fork() the child must not use objects of the parent: calls that compute or train answer OASSL_STATUS_UNSUPPORTED
+ * there, destroying does nothing.  It may make its own.  OpenMP, which the onednn backend computes with, does not survive
+ * a fork on the thread that called it: with n_threads > 1 that thread gets UNSUPPORTED in the child; threads made after
+ * the fork may compute.
  *
  * Example:
  *   oassl_context_options options = OASSL_CONTEXT_OPTIONS_INIT;

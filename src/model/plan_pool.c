@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_IDLE 16 /* execs kept for a plan; more are made when more threads run at once, and dropped */
 
@@ -22,6 +23,7 @@ struct oai_plan_pool {
     oai_pool_build_fn build;
     void *user;
     uint32_t max_plans;
+    pid_t process;
     pthread_mutex_t lock;
     pool_entry *entries;
     uint64_t clock;
@@ -32,7 +34,7 @@ oassl_status oai_plan_pool_create(const oai_host *host, uint32_t max_plans, oai_
     *out_pool = NULL;
     oai_plan_pool *pool = oai_calloc(host, 1, sizeof *pool);
     if (!pool) return oai_no_memory(sizeof *pool, "a plan pool");
-    *pool = (oai_plan_pool){.host = host, .build = build, .user = user, .max_plans = max_plans};
+    *pool = (oai_plan_pool){.host = host, .build = build, .user = user, .max_plans = max_plans, .process = getpid()};
     pthread_mutex_init(&pool->lock, NULL);
     *out_pool = pool;
     return OASSL_STATUS_OK;
@@ -45,7 +47,7 @@ static void entry_destroy(const oai_host *host, pool_entry *entry) {
 }
 
 void oai_plan_pool_destroy(oai_plan_pool *pool) {
-    if (!pool) return;
+    if (!pool || pool->process != getpid()) return; /* in a forked child: the parent's */
     while (pool->entries) {
         pool_entry *entry = pool->entries;
         pool->entries = entry->next;
@@ -101,6 +103,9 @@ oassl_status oai_plan_pool_run(oai_plan_pool *pool, const int64_t key[OAI_POOL_K
                                uint32_t n_addresses) {
     pool_entry *entry = NULL;
     oai_exec *exec = NULL;
+    /* fork() may have happened while another thread held the lock: it would be held for ever. */
+    if (pool->process != getpid())
+        return oai_fail(OASSL_STATUS_UNSUPPORTED, "this object was made before fork() by process %ld: make a new one", (long)pool->process);
     pthread_mutex_lock(&pool->lock);
     oassl_status status = acquire(pool, key, &entry);
     if (status == OASSL_STATUS_OK && entry->n_idle > 0) exec = entry->idle[--entry->n_idle];

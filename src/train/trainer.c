@@ -205,6 +205,8 @@ oassl_status oai_trainer_create_fed(oassl_context *context, const oassl_trainer_
 
 void oai_trainer_destroy(oassl_trainer *t) {
     if (!t) return;
+    /* In a forked child the loader's threads are gone: waiting for them would never end. */
+    if (oai_context_check_process(t->context) != OASSL_STATUS_OK) return;
     oai_prefetch_destroy(t->prefetch);
     if (t->log) fclose(t->log);
     oai_step_destroy(t->step);
@@ -294,7 +296,9 @@ static oassl_status start_loader(oassl_trainer *t) {
                                t->progress.step * t->options.batch_size, fill_sample, t, &t->prefetch);
 }
 
-static oassl_status check_weights(const oassl_trainer *t) {
+/* A forked child must not wait for the parent's loader, nor touch its run folder. */
+static oassl_status check_usable(const oassl_trainer *t) {
+    OAI_TRY(oai_context_check_process(t->context));
     if (!t->spoilt) return OASSL_STATUS_OK;
     return oai_fail(OASSL_STATUS_NON_FINITE, "this trainer's weights are spoilt by an earlier failure, after step %llu",
                     (unsigned long long)t->progress.step);
@@ -313,7 +317,7 @@ static oassl_status step_on(oassl_trainer *t, const oai_batch *batch, double sta
 
 oassl_status oai_trainer_step(oassl_trainer *t) {
     if (!t->train) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "this trainer has no manifest: give it batches");
-    OAI_TRY(check_weights(t));
+    OAI_TRY(check_usable(t));
     OAI_TRY(oai_progress(t->host, "train", t->progress.step, t->n_steps));
     OAI_TRY(open_log(t));
     OAI_TRY(start_loader(t));
@@ -336,7 +340,7 @@ const oassl_trainer_options *oai_trainer_options(const oassl_trainer *t) { retur
 /* ---- validation and checkpoints ----------------------------------------------------------------------------- */
 
 oassl_status oai_trainer_save_model(const oassl_trainer *t, const char *path) {
-    OAI_TRY(check_weights(t));
+    OAI_TRY(check_usable(t));
     return oai_store_save(t->store, path);
 }
 
@@ -432,7 +436,7 @@ static oassl_status run(oassl_trainer *t) {
 
 oassl_status oai_trainer_run(oassl_trainer *t) {
     if (!t->train) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "this trainer has no manifest: give it batches");
-    OAI_TRY(check_weights(t));
+    OAI_TRY(check_usable(t));
     OAI_TRY(open_log(t));
     oassl_status status = run(t);
     if (status != OASSL_STATUS_CANCELLED) return status;
@@ -446,7 +450,7 @@ oassl_status oai_trainer_run(oassl_trainer *t) {
 /* A fed trainer has nothing to validate on; it keeps its state every save_every steps. */
 oassl_status oai_trainer_step_batch(oassl_trainer *t, const oai_batch *batch) {
     if (t->train) return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "this trainer takes its batches from a manifest");
-    OAI_TRY(check_weights(t));
+    OAI_TRY(check_usable(t));
     if (t->run_dir[0]) OAI_TRY(open_log(t));
     OAI_TRY(step_on(t, batch, now()));
     bool save = t->run_dir[0] && t->options.save_every > 0 && t->progress.step % t->options.save_every == 0;
