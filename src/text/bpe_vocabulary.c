@@ -188,7 +188,8 @@ static oassl_status read_openai(reader *r, const char *text, size_t bytes) {
     return read_merges(r, text, bytes, false, CLIP_MERGES, &n);
 }
 
-/* A file, unpacked if it is gzipped, with a NUL behind it. */
+/* A file, unpacked if it is gzipped, with a NUL behind it.  Deflate packs at most 1032 bytes into one: a trailer that
+ * promises more lies. */
 static oassl_status read_packed(const oai_host *host, const char *path, char **out_text, size_t *out_bytes) {
     OAI_TRY(oai_file_read(host, path, MAX_FILE_BYTES, out_text, out_bytes));
     const uint8_t *packed = (const uint8_t *)*out_text;
@@ -196,7 +197,8 @@ static oassl_status read_packed(const oai_host *host, const char *path, char **o
     if (n < 18 || packed[0] != 0x1F || packed[1] != 0x8B) return OASSL_STATUS_OK;
     uint32_t size = (uint32_t)packed[n - 4] | (uint32_t)packed[n - 3] << 8 | (uint32_t)packed[n - 2] << 16 |
                     (uint32_t)packed[n - 1] << 24;
-    char *text = size <= MAX_FILE_BYTES ? oai_alloc(host, (size_t)size + 1) : NULL;
+    const bool credible = size <= MAX_FILE_BYTES && size / 1032 <= n;
+    char *text = credible ? oai_alloc(host, (size_t)size + 1) : NULL;
     z_stream stream = {.next_in = (Bytef *)packed, .avail_in = (uInt)n, .next_out = (Bytef *)text, .avail_out = size};
     int result = Z_MEM_ERROR;
     if (text && (result = inflateInit2(&stream, 16 + MAX_WBITS)) == Z_OK) {
@@ -212,7 +214,7 @@ static oassl_status read_packed(const oai_host *host, const char *path, char **o
     }
     oai_free(host, text);
     *out_text = NULL;
-    if (result == Z_MEM_ERROR && size <= MAX_FILE_BYTES) return oai_no_memory(size, path);
+    if (result == Z_MEM_ERROR && credible) return oai_no_memory(size, path);
     return oai_fail(OASSL_STATUS_FORMAT, "%s: not a whole gzip file of one member", path);
 }
 

@@ -26,7 +26,8 @@ static oassl_status read_cased(const oai_host *host, const char *folder, bool *o
     return status == OASSL_STATUS_OK ? status : oai_fail_within(status, "%s", path);
 }
 
-/* The vocabulary as the lines of a vocab.txt; ids without a token become empty lines. */
+/* The vocabulary as the lines of a vocab.txt; ids without a token become empty lines, of which there may be some but
+ * not millions: a small file must not take much memory. */
 static oassl_status write_lines(const oai_host *host, json_t *vocabulary, char **out_text, size_t *out_bytes) {
     const char *key;
     json_t *value;
@@ -40,6 +41,8 @@ static oassl_status write_lines(const oai_host *host, json_t *vocabulary, char *
         if (id >= n) n = id + 1;
         bytes += strlen(key);
     }
+    if ((size_t)n > 16 * json_object_size(vocabulary) + 65536)
+        return oai_fail(OASSL_STATUS_FORMAT, "%zu tokens with ids up to %lld", json_object_size(vocabulary), (long long)n - 1);
     bytes += (size_t)n;
     const char **tokens = oai_calloc(host, (size_t)n + 1, sizeof *tokens);
     char *text = oai_alloc(host, bytes + 1), *at = text;
