@@ -125,7 +125,7 @@ static oassl_status allocate_lowering(oab_lower *l) {
     plan->bound = oab_onednn_alloc(l->host, graph->n_values * sizeof *plan->bound);
     if (!l->params || !l->operands || !l->readers || !l->values || !l->fusions || !plan->bound)
         return OASSL_STATUS_OUT_OF_MEMORY;
-    for (uint32_t v = 0; v < graph->n_values; v++) plan->bound[v] = l->values[v].plain = OAB_NONE;
+    for (uint32_t v = 0; v < graph->n_values; v++) plan->bound[v] = l->values[v].plain = l->values[v].bf16 = OAB_NONE;
     plan->n_values = graph->n_values;
     if (dnnl_primitive_attr_create(&l->attr) != dnnl_success ||
         dnnl_primitive_attr_set_scratchpad_mode(l->attr, dnnl_scratchpad_mode_user) != dnnl_success)
@@ -166,10 +166,7 @@ static oassl_status node_supported(oassl_backend_instance *instance, const oassl
                                    const oassl_backend_plan_options *options) {
     const oassl_graph_node *node = &graph->nodes[index];
     const char *name = graph->names ? graph->names + node->name : "";
-    if (options && options->precision != OASSL_PRECISION_F32)
-        return oab_onednn_fail(instance->host, OASSL_STATUS_UNSUPPORTED,
-                               "oneDNN backend: node %u \"%s\": only f32 precision so far, not bf16 or int8", index,
-                               name);
+    if (options) OAB_TRY(oab_onednn_check_precision(instance->host, options));
     for (uint32_t k = 0; k < node->n_inputs + node->n_outputs; k++) {
         const uint32_t v =
             k < node->n_inputs ? graph->operands[node->first_input + k] : node->first_output + k - node->n_inputs;

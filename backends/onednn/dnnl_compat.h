@@ -1,8 +1,9 @@
 /* The one file that knows which major version of oneDNN is underneath.
  *
  * oneDNN 2 describes memory by value and makes a primitive descriptor from an operation descriptor; oneDNN 3 has
- * opaque memory descriptors and no operation descriptors.  Here both look like 3, with padding_l == padding_r, f32
- * only, and memory descriptors that are released with oab_md_destroy(). */
+ * opaque memory descriptors and no operation descriptors.  Here both look like 3, with padding_l == padding_r and
+ * memory descriptors that are released with oab_md_destroy().  Scales of 8-bit numbers are part of a primitive in 2 and
+ * arguments of its runs in 3. */
 #ifndef OAB_ONEDNN_COMPAT_H
 #define OAB_ONEDNN_COMPAT_H
 
@@ -22,32 +23,60 @@ typedef struct oab_pool_geometry {
 #if DNNL_VERSION_MAJOR >= 3
 
 #define OAB_MD(md) (md)
-enum { OAB_NORM_GRAD_WANTS_SHIFT = 0 };
-static inline dnnl_status_t oab_md_strided(oab_md *md, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides) {
-    return dnnl_memory_desc_create_with_strides(md, rank, dims, dnnl_f32, strides);
+#define OAB_ARG_SCALES(arg) (DNNL_ARG_ATTR_SCALES | (arg))
+enum { OAB_NORM_GRAD_WANTS_SHIFT = 0, OAB_SCALES_ARE_ARGUMENTS = 1 };
+/* 3 has none for x86: direct ones are made instead. */
+#define OAB_WINOGRAD dnnl_convolution_direct
+static inline dnnl_status_t oab_md_strided(oab_md *md, int rank, const dnnl_dims_t dims, dnnl_data_type_t type,
+                                           const dnnl_dims_t strides) {
+    return dnnl_memory_desc_create_with_strides(md, rank, dims, type, strides);
 }
-static inline dnnl_status_t oab_md_any(oab_md *md, int rank, const dnnl_dims_t dims) {
-    return dnnl_memory_desc_create_with_tag(md, rank, dims, dnnl_f32, dnnl_format_tag_any);
+static inline dnnl_status_t oab_md_any(oab_md *md, int rank, const dnnl_dims_t dims, dnnl_data_type_t type) {
+    return dnnl_memory_desc_create_with_tag(md, rank, dims, type, dnnl_format_tag_any);
 }
 static inline dnnl_status_t oab_md_of(dnnl_primitive_desc_t pd, dnnl_query_t what, oab_md *md) {
     const_dnnl_memory_desc_t found = dnnl_primitive_desc_query_md(pd, what, 0);
     return found ? dnnl_memory_desc_clone(md, found) : dnnl_invalid_arguments;
 }
+static inline dnnl_data_type_t oab_md_type(const oab_md *md) {
+    dnnl_data_type_t type = dnnl_data_type_undef;
+    dnnl_memory_desc_query(*md, dnnl_query_data_type, &type);
+    return type;
+}
 static inline void oab_md_destroy(oab_md *md) {
     if (*md) dnnl_memory_desc_destroy(*md);
     *md = NULL;
 }
-static inline dnnl_status_t oab_post_sum(dnnl_post_ops_t ops) {
-    return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
+/* Numbers times `from_scale` are what they stand for; `to_scale` likewise. */
+static inline dnnl_status_t oab_attr_reorder(dnnl_primitive_attr_t attr, float from_scale, float to_scale) {
+    dnnl_status_t status = dnnl_success;
+    if (from_scale != 1.0f) status = dnnl_primitive_attr_set_scales_mask(attr, DNNL_ARG_FROM, 0);
+    if (to_scale != 1.0f && status == dnnl_success) status = dnnl_primitive_attr_set_scales_mask(attr, DNNL_ARG_TO, 0);
+    return status;
+}
+/* `products`: of source and weights' scale by the result's, [channels]. */
+static inline dnnl_status_t oab_attr_conv(dnnl_primitive_attr_t attr, int64_t channels, const float *products,
+                                          int grouped) {
+    (void)channels, (void)products;
+    dnnl_status_t status = dnnl_primitive_attr_set_scales_mask(attr, DNNL_ARG_SRC, 0);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_scales_mask(attr, DNNL_ARG_WEIGHTS, grouped ? 3 : 1);
+    if (status == dnnl_success) status = dnnl_primitive_attr_set_scales_mask(attr, DNNL_ARG_DST, 0);
+    return status;
+}
+/* The summand is stored as `type` with `scale`; `dst_scale` is that of the result. */
+static inline dnnl_status_t oab_post_sum(dnnl_post_ops_t ops, float scale, float dst_scale, dnnl_data_type_t type) {
+    (void)dst_scale; /* the result is divided by it at the very end */
+    return dnnl_post_ops_append_sum(ops, scale, 0, type);
 }
 static inline dnnl_status_t oab_post_relu(dnnl_post_ops_t ops) {
     return dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_relu, 0.0f, 0.0f);
 }
 static inline dnnl_status_t oab_pd_conv_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t prop,
-                                                const oab_md *src, const oab_md *weight, const oab_md *bias,
+                                                dnnl_alg_kind_t algorithm, const oab_md *src, const oab_md *weight, const oab_md *bias,
                                                 const oab_md *dst, const oab_conv_geometry *g,
                                                 const_dnnl_primitive_attr_t attr) {
-    return dnnl_convolution_forward_primitive_desc_create(pd, engine, prop, dnnl_convolution_direct, *src, *weight,
+    return dnnl_convolution_forward_primitive_desc_create(pd, engine, prop, algorithm, *src, *weight,
                                                           bias ? *bias : NULL, *dst, g->stride, g->dilation, g->pad,
                                                           g->pad, attr);
 }
@@ -102,12 +131,15 @@ static inline dnnl_status_t oab_pd_norm_grad(dnnl_primitive_desc_t *pd, dnnl_eng
 #else /* oneDNN 2.x */
 
 #define OAB_MD(md) (&(md))
-enum { OAB_NORM_GRAD_WANTS_SHIFT = 1 }; /* asks for it and does not use it */
-static inline dnnl_status_t oab_md_strided(oab_md *md, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides) {
-    return dnnl_memory_desc_init_by_strides(md, rank, dims, dnnl_f32, strides);
+#define OAB_ARG_SCALES(arg) (arg)
+enum { OAB_NORM_GRAD_WANTS_SHIFT = 1 /* asks for it and does not use it */, OAB_SCALES_ARE_ARGUMENTS = 0 };
+#define OAB_WINOGRAD dnnl_convolution_winograd
+static inline dnnl_status_t oab_md_strided(oab_md *md, int rank, const dnnl_dims_t dims, dnnl_data_type_t type,
+                                           const dnnl_dims_t strides) {
+    return dnnl_memory_desc_init_by_strides(md, rank, dims, type, strides);
 }
-static inline dnnl_status_t oab_md_any(oab_md *md, int rank, const dnnl_dims_t dims) {
-    return dnnl_memory_desc_init_by_tag(md, rank, dims, dnnl_f32, dnnl_format_tag_any);
+static inline dnnl_status_t oab_md_any(oab_md *md, int rank, const dnnl_dims_t dims, dnnl_data_type_t type) {
+    return dnnl_memory_desc_init_by_tag(md, rank, dims, type, dnnl_format_tag_any);
 }
 static inline dnnl_status_t oab_md_of(dnnl_primitive_desc_t pd, dnnl_query_t what, oab_md *md) {
     const dnnl_memory_desc_t *found = dnnl_primitive_desc_query_md(pd, what, 0);
@@ -115,18 +147,32 @@ static inline dnnl_status_t oab_md_of(dnnl_primitive_desc_t pd, dnnl_query_t wha
     *md = *found;
     return dnnl_success;
 }
+static inline dnnl_data_type_t oab_md_type(const oab_md *md) { return md->data_type; }
 static inline void oab_md_destroy(oab_md *md) { memset(md, 0, sizeof *md); }
-static inline dnnl_status_t oab_post_sum(dnnl_post_ops_t ops) { return dnnl_post_ops_append_sum(ops, 1.0f); }
+/* Numbers times `from_scale` are what they stand for; `to_scale` likewise. */
+static inline dnnl_status_t oab_attr_reorder(dnnl_primitive_attr_t attr, float from_scale, float to_scale) {
+    const float ratio = from_scale / to_scale;
+    return ratio == 1.0f ? dnnl_success : dnnl_primitive_attr_set_output_scales(attr, 1, 0, &ratio);
+}
+/* `products`: of source and weights' scale by the result's, [channels]. */
+static inline dnnl_status_t oab_attr_conv(dnnl_primitive_attr_t attr, int64_t channels, const float *products,
+                                          int grouped) {
+    (void)grouped;
+    return dnnl_primitive_attr_set_output_scales(attr, channels, 1 << 1, products);
+}
+static inline dnnl_status_t oab_post_sum(dnnl_post_ops_t ops, float scale, float dst_scale, dnnl_data_type_t type) {
+    return dnnl_post_ops_append_sum_v2(ops, scale / dst_scale, type);
+}
 static inline dnnl_status_t oab_post_relu(dnnl_post_ops_t ops) {
     return dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f);
 }
 static inline dnnl_status_t oab_pd_conv_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t prop,
-                                                const oab_md *src, const oab_md *weight, const oab_md *bias,
+                                                dnnl_alg_kind_t algorithm, const oab_md *src, const oab_md *weight, const oab_md *bias,
                                                 const oab_md *dst, const oab_conv_geometry *g,
                                                 const_dnnl_primitive_attr_t attr) {
     dnnl_convolution_desc_t op;
     dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
-        &op, prop, dnnl_convolution_direct, src, weight, bias, dst, g->stride, g->dilation, g->pad, g->pad);
+        &op, prop, algorithm, src, weight, bias, dst, g->stride, g->dilation, g->pad, g->pad);
     return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, NULL) : status;
 }
 static inline dnnl_status_t oab_pd_conv_grad_input(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,

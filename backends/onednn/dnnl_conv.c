@@ -4,8 +4,11 @@
 typedef struct conv {
     oab_conv_geometry geometry;
     dnnl_dims_t src, weight, dst, bias;
-    int32_t weight_rank; /* 5 with groups */
-    oab_md any_src, any_weight, any_dst, bias_md;
+    int32_t weight_rank;                              /* 5 with groups */
+    dnnl_data_type_t src_type, weight_type, dst_type; /* or of their gradients */
+    oab_md src_md, weight_md, dst_md, bias_md;
+    oab_quantized quantized; /* of an 8-bit one; weights owned */
+    float sum_scale;
 } conv;
 
 static void shape_of(const oab_lower *l, uint32_t value, dnnl_dims_t dims) {
@@ -13,10 +16,52 @@ static void shape_of(const oab_lower *l, uint32_t value, dnnl_dims_t dims) {
     for (int32_t k = 0; k < v->rank; k++) dims[k] = v->shape[k];
 }
 
+static int is_8bit(dnnl_data_type_t type) { return type == dnnl_u8 || type == dnnl_s8; }
+
+/* 8-bit convolutions are fastest, and summands of two types fit together, with channels innermost. */
+static void channels_last(const dnnl_dims_t dims, dnnl_dims_t strides) {
+    strides[1] = 1;
+    strides[3] = dims[1];
+    strides[2] = dims[1] * dims[3];
+    strides[0] = dims[1] * dims[3] * dims[2];
+}
+
+static dnnl_status_t make_descriptors(conv *c) {
+    const dnnl_dims_t one = {1};
+    dnnl_dims_t src_strides, dst_strides;
+    dnnl_status_t status;
+    if (is_8bit(c->src_type)) {
+        channels_last(c->src, src_strides);
+        channels_last(c->dst, dst_strides);
+        status = oab_md_strided(&c->src_md, 4, c->src, c->src_type, src_strides);
+        if (status == dnnl_success) status = oab_md_strided(&c->dst_md, 4, c->dst, c->dst_type, dst_strides);
+    } else {
+        status = oab_md_any(&c->src_md, 4, c->src, c->src_type);
+        if (status == dnnl_success) status = oab_md_any(&c->dst_md, 4, c->dst, c->dst_type);
+    }
+    if (status == dnnl_success) status = oab_md_any(&c->weight_md, c->weight_rank, c->weight, c->weight_type);
+    if (status == dnnl_success) status = oab_md_strided(&c->bias_md, 1, c->bias, dnnl_f32, one);
+    return status;
+}
+
+static void release(conv *c) {
+    oab_md_destroy(&c->src_md);
+    oab_md_destroy(&c->weight_md);
+    oab_md_destroy(&c->dst_md);
+    oab_md_destroy(&c->bias_md);
+}
+
+static void set_types(conv *c, dnnl_data_type_t src, dnnl_data_type_t weight, dnnl_data_type_t dst) {
+    c->src_type = src;
+    c->weight_type = weight;
+    c->dst_type = dst;
+}
+
 /* src, weight, dst: the values with these shapes, whichever of them the node makes. */
-static oassl_status describe(oab_lower *l, uint32_t src, uint32_t weight, uint32_t dst, conv *c) {
+static void describe(const oab_lower *l, uint32_t src, uint32_t weight, uint32_t dst, conv *c) {
     const int64_t *a = l->graph->nodes[l->current].attrs.i;
     dnnl_dims_t flat = {0};
+    *c = (conv){.weight_rank = 4, .sum_scale = 1};
     for (int k = 0; k < 2; k++) {
         c->geometry.stride[k] = a[k];
         c->geometry.pad[k] = a[2 + k];
@@ -26,7 +71,6 @@ static oassl_status describe(oab_lower *l, uint32_t src, uint32_t weight, uint32
     shape_of(l, dst, c->dst);
     shape_of(l, weight, flat);
     const int64_t groups = a[6];
-    c->weight_rank = 4;
     for (int k = 0; k < 4; k++) c->weight[k] = flat[k];
     if (groups > 1) {
         c->weight_rank = 5;
@@ -35,87 +79,180 @@ static oassl_status describe(oab_lower *l, uint32_t src, uint32_t weight, uint32
         for (int k = 1; k < 4; k++) c->weight[k + 1] = flat[k];
     }
     c->bias[0] = flat[0];
-    const dnnl_dims_t one = {1};
-    dnnl_status_t status = oab_md_any(&c->any_src, 4, c->src);
-    if (status == dnnl_success) status = oab_md_any(&c->any_weight, c->weight_rank, c->weight);
-    if (status == dnnl_success) status = oab_md_any(&c->any_dst, 4, c->dst);
-    if (status == dnnl_success) status = oab_md_strided(&c->bias_md, 1, c->bias, one);
-    return status == dnnl_success ? OASSL_STATUS_OK : oab_onednn_dnnl_error(l, status, "convolution's tensors");
+    set_types(c, dnnl_f32, dnnl_f32, dnnl_f32);
 }
 
-static void release(conv *c) {
-    oab_md_destroy(&c->any_src);
-    oab_md_destroy(&c->any_weight);
-    oab_md_destroy(&c->any_dst);
-    oab_md_destroy(&c->bias_md);
+/* ---- forward ------------------------------------------------------------------------------------------------- */
+
+static dnnl_data_type_t summand_type(const oab_lower *l, const conv *c) {
+    const uint32_t sum = l->fusions[l->current].sum;
+    return sum != OAB_NONE && is_8bit(c->dst_type) ? l->values[sum].quant : c->dst_type;
 }
 
-/* sum + relu as operations on the result before it is written */
-static dnnl_status_t fused_attr(const oab_fusion *fusion, dnnl_primitive_attr_t *out_attr) {
+/* Scales, then sum + relu as operations on the result before it is written. */
+static dnnl_status_t fused_attr(const oab_lower *l, const conv *c, dnnl_primitive_attr_t *out_attr) {
+    const oab_fusion *fusion = &l->fusions[l->current];
+    const oab_quantized *q = &c->quantized;
+    const dnnl_data_type_t summand = summand_type(l, c);
     dnnl_post_ops_t ops = NULL;
-    dnnl_status_t status = dnnl_primitive_attr_create(out_attr);
+    dnnl_status_t status = dnnl_primitive_attr_clone(out_attr, l->attr);
     if (status != dnnl_success) return status;
-    status = dnnl_primitive_attr_set_scratchpad_mode(*out_attr, dnnl_scratchpad_mode_user);
+    if (q->weights) status = oab_attr_conv(*out_attr, q->channels, q->products, c->weight_rank == 5);
     if (status == dnnl_success) status = dnnl_post_ops_create(&ops);
-    if (status == dnnl_success && fusion->sum != OAB_NONE) status = oab_post_sum(ops);
+    if (status == dnnl_success && fusion->sum != OAB_NONE)
+        status = oab_post_sum(ops, c->sum_scale, q->weights ? q->ends[1] : 1.0f,
+                              summand == c->dst_type ? dnnl_data_type_undef : summand);
     if (status == dnnl_success && fusion->relu) status = oab_post_relu(ops);
     if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(*out_attr, ops);
     if (ops) dnnl_post_ops_destroy(ops);
     return status;
 }
 
+/* Winograd's rounding is for those who ask for it. */
+static int may_be_winograd(const oab_lower *l, const conv *c) {
+    return l->options->precision == OASSL_PRECISION_F32_FAST && c->src_type == dnnl_f32 && c->weight_rank == 4 &&
+           c->weight[2] == 3 && c->weight[3] == 3 && c->geometry.stride[0] == 1 && c->geometry.stride[1] == 1 &&
+           !c->geometry.dilation[0] && !c->geometry.dilation[1];
+}
+
+/* The larger tiles' weights, four times the plain ones, must be shared by enough pixels to be worth reading. */
+static int pays_off(const conv *c, dnnl_primitive_desc_t pd) {
+    uint64_t plain = sizeof(float), packed = UINT64_MAX;
+    oab_md md;
+    for (int k = 0; k < 4; k++) plain *= (uint64_t)c->weight[k];
+    if (oab_md_of(pd, dnnl_query_weights_md, &md) == dnnl_success) {
+        packed = oab_md_bytes(&md);
+        oab_md_destroy(&md);
+    }
+    return packed <= 2 * plain || c->dst[0] * c->dst[2] * c->dst[3] >= 512;
+}
+
+static dnnl_status_t forward_descriptor(const oab_lower *l, const conv *c, const oab_md *bias,
+                                        dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out_pd) {
+    /* Told so, oneDNN chooses layouts that the gradients like too. */
+    const int training = l->values[oab_onednn_operand(l, l->current, 0)].in_gradient ||
+                         l->values[oab_onednn_operand(l, l->current, 1)].in_gradient;
+    const dnnl_prop_kind_t prop = training ? dnnl_forward_training : dnnl_forward_inference;
+    if (may_be_winograd(l, c) && oab_pd_conv_forward(out_pd, l->engine, prop, OAB_WINOGRAD, &c->src_md, &c->weight_md,
+                                                     bias, &c->dst_md, &c->geometry, attr) == dnnl_success) {
+        if (pays_off(c, *out_pd)) return dnnl_success;
+        dnnl_primitive_desc_destroy(*out_pd);
+    }
+    return oab_pd_conv_forward(out_pd, l->engine, prop, dnnl_convolution_direct, &c->src_md, &c->weight_md, bias,
+                               &c->dst_md, &c->geometry, attr);
+}
+
+static oassl_status weight_buffer(oab_lower *l, const conv *c, const oab_layout *layout, uint32_t *out_buffer) {
+    if (!c->quantized.weights) return oab_onednn_form(l, oab_onednn_operand(l, l->current, 1), layout, out_buffer);
+    const oab_layout *from;
+    int64_t strides[5], step = 1;
+    for (int32_t k = c->weight_rank; k-- > 0; step *= c->weight[k]) strides[k] = step;
+    OAB_TRY(oab_onednn_strided_layout(l, c->weight_rank, c->weight, strides, dnnl_s8, &from));
+    return oab_onednn_pack(l, c->quantized.weights, from, layout, out_buffer);
+}
+
+static oassl_status bias_arg(oab_lower *l, const conv *c, oab_arg *out_arg) {
+    *out_arg = (oab_arg){.id = DNNL_ARG_BIAS, .buffer = OAB_NONE};
+    if (l->graph->nodes[l->current].n_inputs <= 2) return OASSL_STATUS_OK;
+    OAB_TRY(oab_onednn_plain_layout(l, 1, c->bias, &out_arg->layout));
+    if (!c->quantized.weights) return oab_onednn_plain(l, oab_onednn_operand(l, l->current, 2), &out_arg->buffer);
+    return oab_onednn_fixed_buffer(l, c->quantized.scaled_bias, 4 * (uint64_t)c->bias[0], &out_arg->buffer);
+}
+
+/* The three scales as arguments, where oneDNN wants them so. */
+static oassl_status scale_args(oab_lower *l, const conv *c, oab_arg out_args[3]) {
+    const oab_quantized *q = &c->quantized;
+    const int32_t ids[3] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST};
+    const float *scales[3] = {q->ends, q->scales, q->ends + 1};
+    for (int k = 0; k < 3; k++) {
+        const int64_t count = k == 1 ? q->channels : 1;
+        out_args[k] = (oab_arg){.id = OAB_ARG_SCALES(ids[k]), .buffer = OAB_NONE};
+        if (!OAB_SCALES_ARE_ARGUMENTS || !q->weights) continue;
+        OAB_TRY(oab_onednn_plain_layout(l, 1, &count, &out_args[k].layout));
+        OAB_TRY(oab_onednn_fixed_buffer(l, scales[k], 4 * (uint64_t)count, &out_args[k].buffer));
+    }
+    return OASSL_STATUS_OK;
+}
+
+/* The sum accumulates into the result's memory; the copy vanishes when it can take over the summand's. */
+static oassl_status emit_summand(oab_lower *l, const conv *c, const oab_layout *dst, uint32_t dst_buffer) {
+    const uint32_t value = l->fusions[l->current].sum;
+    const dnnl_data_type_t type = summand_type(l, c);
+    const oab_layout *layout = dst;
+    uint32_t other;
+    if (value == OAB_NONE) return OASSL_STATUS_OK;
+    if (type != dst->type) {
+        dnnl_dims_t strides;
+        channels_last(c->dst, strides);
+        OAB_TRY(oab_onednn_strided_layout(l, 4, c->dst, strides, type, &layout));
+    }
+    OAB_TRY(oab_onednn_form(l, value, layout, &other));
+    return oab_onednn_copy(l, other, dst_buffer, oab_md_bytes(&dst->md));
+}
+
 static oassl_status emit_forward(oab_lower *l, const conv *c, dnnl_primitive_desc_t pd) {
-    const oab_fusion *fusion = &l->fusions[l->current];
-    const int biased = l->graph->nodes[l->current].n_inputs > 2;
-    const oab_layout *src, *weight, *dst, *bias = NULL;
-    uint32_t src_buffer, weight_buffer, dst_buffer, bias_buffer = OAB_NONE;
+    const oab_layout *src, *weight, *dst;
+    oab_arg args[7];
+    uint32_t src_buffer, weights, dst_buffer;
     OAB_TRY(oab_onednn_layout_of(l, pd, dnnl_query_src_md, 4, c->src, &src));
     OAB_TRY(oab_onednn_layout_of(l, pd, dnnl_query_weights_md, c->weight_rank, c->weight, &weight));
     OAB_TRY(oab_onednn_layout_of(l, pd, dnnl_query_dst_md, 4, c->dst, &dst));
     OAB_TRY(oab_onednn_form(l, oab_onednn_operand(l, l->current, 0), src, &src_buffer));
-    OAB_TRY(oab_onednn_form(l, oab_onednn_operand(l, l->current, 1), weight, &weight_buffer));
-    if (biased) {
-        OAB_TRY(oab_onednn_plain_layout(l, 1, c->bias, &bias));
-        OAB_TRY(oab_onednn_plain(l, oab_onednn_operand(l, l->current, 2), &bias_buffer));
-    }
-    uint32_t other = OAB_NONE;
-    if (fusion->sum != OAB_NONE) OAB_TRY(oab_onednn_form(l, fusion->sum, dst, &other));
-    OAB_TRY(oab_onednn_form_result(l, fusion->result, dst, &dst_buffer));
-    /* The sum accumulates into the result's memory; the copy vanishes when it can take over the summand's. */
-    if (other != OAB_NONE) OAB_TRY(oab_onednn_copy(l, other, dst_buffer, oab_md_bytes(&dst->md)));
+    OAB_TRY(weight_buffer(l, c, weight, &weights));
+    OAB_TRY(bias_arg(l, c, &args[3]));
+    OAB_TRY(scale_args(l, c, &args[4]));
+    OAB_TRY(oab_onednn_form_result(l, l->fusions[l->current].result, dst, &dst_buffer));
+    OAB_TRY(emit_summand(l, c, dst, dst_buffer));
     dnnl_primitive_desc_t own;
     const dnnl_status_t status = dnnl_primitive_desc_clone(&own, pd);
     if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "convolution");
-    const oab_arg args[] = {{DNNL_ARG_DST, dst_buffer, dst},
-                            {DNNL_ARG_SRC, src_buffer, src},
-                            {DNNL_ARG_WEIGHTS, weight_buffer, weight},
-                            {DNNL_ARG_BIAS, bias_buffer, bias}};
-    return oab_onednn_emit_primitive(l, own, args, 4, 1);
+    args[0] = (oab_arg){DNNL_ARG_DST, dst_buffer, dst};
+    args[1] = (oab_arg){DNNL_ARG_SRC, src_buffer, src};
+    args[2] = (oab_arg){DNNL_ARG_WEIGHTS, weights, weight};
+    return oab_onednn_emit_primitive(l, own, args, 7, 1);
+}
+
+static oassl_status quantize(oab_lower *l, conv *c) {
+    const oab_fusion *fusion = &l->fusions[l->current];
+    const float dst_scale = is_8bit(c->dst_type) ? l->values[fusion->result].scale : 1.0f;
+    if (fusion->sum != OAB_NONE && is_8bit(c->dst_type)) c->sum_scale = l->values[fusion->sum].scale;
+    return oab_onednn_quantize(l, l->values[oab_onednn_operand(l, l->current, 0)].scale, dst_scale, &c->quantized);
+}
+
+static oassl_status lower_conv_with(oab_lower *l, conv *c, dnnl_status_t *out_status) {
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_desc_t pd = NULL;
+    oassl_status result = is_8bit(c->src_type) ? quantize(l, c) : OASSL_STATUS_OK;
+    if (result != OASSL_STATUS_OK) return result;
+    *out_status = make_descriptors(c);
+    if (*out_status == dnnl_success) *out_status = fused_attr(l, c, &attr);
+    if (*out_status == dnnl_success)
+        *out_status =
+            forward_descriptor(l, c, l->graph->nodes[l->current].n_inputs > 2 ? &c->bias_md : NULL, attr, &pd);
+    if (*out_status == dnnl_success) result = emit_forward(l, c, pd);
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    oab_onednn_free(l->host, (void *)(uintptr_t)c->quantized.weights);
+    release(c);
+    return result;
 }
 
 oassl_status oab_onednn_lower_conv(oab_lower *l) {
-    const oassl_graph_node *node = &l->graph->nodes[l->current];
-    conv c = {0};
-    dnnl_primitive_attr_t attr = NULL;
-    dnnl_primitive_desc_t pd = NULL;
-    oassl_status result = describe(l, oab_onednn_operand(l, l->current, 0), oab_onednn_operand(l, l->current, 1),
-                                   node->first_output, &c);
-    if (result == OASSL_STATUS_OK) {
-        dnnl_status_t status = fused_attr(&l->fusions[l->current], &attr);
-        /* Told so, oneDNN chooses layouts that the gradients like too. */
-        const int training = l->values[oab_onednn_operand(l, l->current, 0)].in_gradient ||
-                             l->values[oab_onednn_operand(l, l->current, 1)].in_gradient;
-        if (status == dnnl_success)
-            status = oab_pd_conv_forward(&pd, l->engine, training ? dnnl_forward_training : dnnl_forward_inference,
-                                         &c.any_src, &c.any_weight, node->n_inputs > 2 ? &c.bias_md : NULL, &c.any_dst,
-                                         &c.geometry, attr);
-        result = status == dnnl_success ? emit_forward(l, &c, pd) : oab_onednn_dnnl_error(l, status, "convolution");
+    const uint32_t src = oab_onednn_operand(l, l->current, 0), weight = oab_onednn_operand(l, l->current, 1);
+    const dnnl_data_type_t type = oab_onednn_conv_type(l, l->current);
+    dnnl_status_t status = dnnl_success;
+    conv c;
+    describe(l, src, weight, l->graph->nodes[l->current].first_output, &c);
+    set_types(&c, type, is_8bit(type) ? dnnl_s8 : type, oab_onednn_conv_result_type(l, l->current));
+    OAB_TRY(lower_conv_with(l, &c, &status));
+    if (status == dnnl_unimplemented && type != dnnl_f32) { /* a shape oneDNN has in f32 only */
+        describe(l, src, weight, l->graph->nodes[l->current].first_output, &c);
+        OAB_TRY(lower_conv_with(l, &c, &status));
     }
-    if (pd) dnnl_primitive_desc_destroy(pd);
-    if (attr) dnnl_primitive_attr_destroy(attr);
-    release(&c);
-    return result;
+    return status == dnnl_success ? OASSL_STATUS_OK : oab_onednn_dnnl_error(l, status, "convolution");
 }
+
+/* ---- gradients ----------------------------------------------------------------------------------------------- */
 
 static oassl_status emit_grad_input(oab_lower *l, const conv *c, dnnl_primitive_desc_t pd) {
     const oab_layout *diff_src, *weight, *diff_dst;
@@ -159,43 +296,57 @@ static oassl_status emit_grad_weight(oab_lower *l, const conv *c, dnnl_primitive
     return oab_onednn_emit_primitive(l, pd, args, 3, 1);
 }
 
-static dnnl_status_t forward_hint(oab_lower *l, const conv *c, dnnl_primitive_desc_t *out_hint) {
-    return oab_pd_conv_forward(out_hint, l->engine, dnnl_forward_training, &c->any_src, &c->any_weight, NULL,
-                               &c->any_dst, &c->geometry, l->attr);
+/* Makes the descriptor of a gradient: of the weights, or of the source. */
+static dnnl_status_t grad_descriptor(const oab_lower *l, conv *c, int of_weight, dnnl_primitive_desc_t *out_pd) {
+    dnnl_primitive_desc_t hint = NULL;
+    conv forward = *c;
+    if (of_weight) forward.weight_type = c->src_type;
+    if (!of_weight) forward.src_type = c->weight_type;
+    forward.dst_type = forward.src_type;
+    dnnl_status_t status = make_descriptors(c);
+    if (status == dnnl_success) status = make_descriptors(&forward);
+    if (status == dnnl_success)
+        status = oab_pd_conv_forward(&hint, l->engine, dnnl_forward_training, dnnl_convolution_direct, &forward.src_md,
+                                     &forward.weight_md, NULL, &forward.dst_md, &c->geometry, l->attr);
+    if (status == dnnl_success)
+        status = of_weight ? oab_pd_conv_grad_weight(out_pd, l->engine, &c->src_md, &c->weight_md, &c->dst_md,
+                                                     &c->geometry, hint, l->attr)
+                           : oab_pd_conv_grad_input(out_pd, l->engine, &c->src_md, &c->weight_md, &c->dst_md,
+                                                    &c->geometry, hint, l->attr);
+    if (hint) dnnl_primitive_desc_destroy(hint);
+    release(&forward);
+    release(c);
+    return status;
 }
 
 oassl_status oab_onednn_lower_conv_grad_input(oab_lower *l) {
-    conv c = {0};
-    dnnl_primitive_desc_t hint = NULL, pd = NULL;
-    oassl_status result = describe(l, l->graph->nodes[l->current].first_output, oab_onednn_operand(l, l->current, 0),
-                                   oab_onednn_operand(l, l->current, 1), &c);
-    if (result == OASSL_STATUS_OK) {
-        dnnl_status_t status = forward_hint(l, &c, &hint);
-        if (status == dnnl_success)
-            status = oab_pd_conv_grad_input(&pd, l->engine, &c.any_src, &c.any_weight, &c.any_dst, &c.geometry, hint,
-                                            l->attr);
-        result = status == dnnl_success ? emit_grad_input(l, &c, pd)
-                                        : oab_onednn_dnnl_error(l, status, "convolution's input gradient");
+    const uint32_t dx = l->graph->nodes[l->current].first_output;
+    const int reduced = l->options->precision == OASSL_PRECISION_BF16;
+    dnnl_primitive_desc_t pd = NULL;
+    conv c;
+    describe(l, dx, oab_onednn_operand(l, l->current, 0), oab_onednn_operand(l, l->current, 1), &c);
+    if (reduced) set_types(&c, l->values[dx].in_reduced ? dnnl_bf16 : dnnl_f32, dnnl_bf16, dnnl_bf16);
+    dnnl_status_t status = grad_descriptor(l, &c, 0, &pd);
+    if (status == dnnl_unimplemented && reduced) {
+        set_types(&c, dnnl_f32, dnnl_f32, dnnl_f32);
+        status = grad_descriptor(l, &c, 0, &pd);
     }
-    if (hint) dnnl_primitive_desc_destroy(hint);
-    release(&c);
-    return result;
+    return status == dnnl_success ? emit_grad_input(l, &c, pd)
+                                  : oab_onednn_dnnl_error(l, status, "convolution's input gradient");
 }
 
 oassl_status oab_onednn_lower_conv_grad_weight(oab_lower *l) {
-    conv c = {0};
-    dnnl_primitive_desc_t hint = NULL, pd = NULL;
-    oassl_status result = describe(l, oab_onednn_operand(l, l->current, 0), l->graph->nodes[l->current].first_output,
-                                   oab_onednn_operand(l, l->current, 1), &c);
-    if (result == OASSL_STATUS_OK) {
-        dnnl_status_t status = forward_hint(l, &c, &hint);
-        if (status == dnnl_success)
-            status = oab_pd_conv_grad_weight(&pd, l->engine, &c.any_src, &c.any_weight, &c.any_dst, &c.geometry, hint,
-                                             l->attr);
-        result = status == dnnl_success ? emit_grad_weight(l, &c, pd)
-                                        : oab_onednn_dnnl_error(l, status, "convolution's weight gradient");
+    const int reduced = l->options->precision == OASSL_PRECISION_BF16;
+    dnnl_primitive_desc_t pd = NULL;
+    conv c;
+    describe(l, oab_onednn_operand(l, l->current, 0), l->graph->nodes[l->current].first_output,
+             oab_onednn_operand(l, l->current, 1), &c);
+    if (reduced) set_types(&c, dnnl_bf16, dnnl_f32, dnnl_bf16);
+    dnnl_status_t status = grad_descriptor(l, &c, 1, &pd);
+    if (status == dnnl_unimplemented && reduced) {
+        set_types(&c, dnnl_f32, dnnl_f32, dnnl_f32);
+        status = grad_descriptor(l, &c, 1, &pd);
     }
-    if (hint) dnnl_primitive_desc_destroy(hint);
-    release(&c);
-    return result;
+    return status == dnnl_success ? emit_grad_weight(l, &c, pd)
+                                  : oab_onednn_dnnl_error(l, status, "convolution's weight gradient");
 }

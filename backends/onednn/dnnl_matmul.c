@@ -75,7 +75,7 @@ static int32_t simplify(operand *a, operand *b, operand *c, int32_t rank, int64_
 }
 
 static oassl_status layout_for(oab_lower *l, const operand *o, int32_t rank, const oab_layout **out_layout) {
-    return oab_onednn_strided_layout(l, rank, o->dims, o->strides, out_layout);
+    return oab_onednn_strided_layout(l, rank, o->dims, o->strides, dnnl_f32, out_layout);
 }
 
 static oassl_status emit(oab_lower *l, const operand *a, const operand *b, const operand *c, int32_t rank) {
@@ -98,7 +98,7 @@ static oassl_status emit(oab_lower *l, const operand *a, const operand *b, const
     const int prepacked = rank == 2 && l->graph->values[b_value].kind == OASSL_VALUE_PARAM;
     oab_md any;
     dnnl_primitive_desc_t pd;
-    dnnl_status_t status = oab_md_any(&any, rank, b->dims);
+    dnnl_status_t status = oab_md_any(&any, rank, b->dims, dnnl_f32);
     if (status == dnnl_success)
         status = oab_pd_matmul(&pd, l->engine, &src->md, prepacked ? &any : &weight->md, bias ? &bias->md : NULL,
                                &dst->md, l->attr);

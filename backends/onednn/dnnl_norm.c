@@ -16,7 +16,8 @@ static oassl_status describe(oab_lower *l, uint32_t x_value, norm *n) {
     n->flags = dnnl_use_scale | dnnl_use_shift;
     OAB_TRY(oab_onednn_plain_layout(l, 1, &v->shape[1], &n->channels));
     n->data = oab_onednn_known_form(l, x_value);
-    if (!n->data || n->data->rank != v->rank) {
+    const int fits = n->data && n->data->rank == v->rank && (n->data->type == dnnl_f32 || n->data->type == dnnl_bf16);
+    if (!fits) {
         int64_t dims[3] = {v->shape[0], v->shape[1], 1};
         for (int32_t k = 2; k < v->rank; k++) dims[2] *= v->shape[k];
         OAB_TRY(oab_onednn_plain_layout(l, v->rank > 2 ? 3 : 2, dims, &n->data));

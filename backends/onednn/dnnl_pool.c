@@ -31,7 +31,7 @@ static void describe(const oab_lower *l, uint32_t src, uint32_t dst, pool *p) {
 /* The forward descriptor for a source in `p->src_layout`; oneDNN chooses the result's layout. */
 static oassl_status forward_descriptor(oab_lower *l, dnnl_prop_kind_t prop, pool *p) {
     oab_md any;
-    dnnl_status_t status = oab_md_any(&any, 4, p->dst);
+    dnnl_status_t status = oab_md_any(&any, 4, p->dst, p->src_layout->type);
     if (status == dnnl_success)
         status = oab_pd_pool_forward(&p->forward, l->engine, prop, p->algorithm, &p->src_layout->md, &any,
                                      &p->geometry, l->attr);

@@ -1,111 +1,9 @@
-/* Buffers, layouts and steps: where the elements of each value are, and the reorders between places. */
+/* Where the elements of each value are, and the reorders between places. */
 #include <string.h>
 
 #include "internal.h"
 
-void *oab_onednn_keep(oab_lower *l, uint64_t bytes) {
-    oab_block *block = oab_onednn_alloc(l->host, sizeof *block + bytes);
-    if (!block) return NULL;
-    block->next = l->plan->blocks;
-    l->plan->blocks = block;
-    return block + 1;
-}
-
-static oassl_status grow(oab_lower *l, void **array, uint32_t count, uint32_t *capacity, size_t element) {
-    if (count < *capacity) return OASSL_STATUS_OK;
-    const uint32_t larger = *capacity ? *capacity * 2 : 256;
-    void *moved = oab_onednn_alloc(l->host, (uint64_t)larger * element);
-    if (!moved) return OASSL_STATUS_OUT_OF_MEMORY;
-    if (*array) memcpy(moved, *array, count * element);
-    oab_onednn_free(l->host, *array);
-    *array = moved;
-    *capacity = larger;
-    return OASSL_STATUS_OK;
-}
-
-static oassl_status new_buffer(oab_lower *l, oab_home home, uint64_t bytes, uint32_t *out_buffer) {
-    oassl_backend_plan *plan = l->plan;
-    OAB_TRY(grow(l, (void **)&plan->buffers, plan->n_buffers, &plan->cap_buffers, sizeof *plan->buffers));
-    *out_buffer = plan->n_buffers++;
-    plan->buffers[*out_buffer] = (oab_buffer){.home = home, .bytes = bytes, .value = OAB_NONE, .root = *out_buffer};
-    return OASSL_STATUS_OK;
-}
-
-oassl_status oab_onednn_buffer(oab_lower *l, uint64_t bytes, uint32_t *out_buffer) {
-    return new_buffer(l, OAB_ARENA, bytes, out_buffer);
-}
-
-static oassl_status fixed_buffer(oab_lower *l, const void *address, uint64_t bytes, uint32_t *out_buffer) {
-    OAB_TRY(new_buffer(l, OAB_FIXED, bytes, out_buffer));
-    l->plan->buffers[*out_buffer].address = address;
-    return OASSL_STATUS_OK;
-}
-
-static oassl_status bound_buffer(oab_lower *l, uint32_t value, uint32_t *out_buffer) {
-    OAB_TRY(new_buffer(l, OAB_BOUND, 4 * (uint64_t)oab_onednn_count(&l->graph->values[value]), out_buffer));
-    l->plan->buffers[*out_buffer].value = value;
-    l->plan->bound[value] = *out_buffer;
-    return OASSL_STATUS_OK;
-}
-
-oassl_status oab_onednn_dnnl_error(const oab_lower *l, dnnl_status_t status, const char *what) {
-    const oassl_graph_node *node = &l->graph->nodes[l->current];
-    const char *name = l->graph->names ? l->graph->names + node->name : "";
-    const oassl_status code = status == dnnl_out_of_memory   ? OASSL_STATUS_OUT_OF_MEMORY
-                              : status == dnnl_unimplemented ? OASSL_STATUS_UNSUPPORTED
-                                                             : OASSL_STATUS_INTERNAL;
-    return oab_onednn_fail(l->host, code, "oneDNN cannot make the %s of node %u (op %u, \"%s\"): status %d", what,
-                           l->current, node->op, name, (int)status);
-}
-
-/* ---- layouts ------------------------------------------------------------------------------------------------- */
-
-static oassl_status new_layout(oab_lower *l, int32_t rank, const int64_t *dims, oab_layout **out_layout) {
-    oab_layout *layout = oab_onednn_keep(l, sizeof *layout);
-    if (!layout) return OASSL_STATUS_OUT_OF_MEMORY;
-    layout->rank = rank;
-    for (int32_t k = 0; k < rank; k++) layout->dims[k] = dims[k];
-    *out_layout = layout;
-    return OASSL_STATUS_OK;
-}
-
-static void own_layout(oab_lower *l, oab_layout *layout) {
-    layout->next = l->plan->layouts;
-    l->plan->layouts = layout;
-}
-
-oassl_status oab_onednn_strided_layout(oab_lower *l, int32_t rank, const int64_t *dims, const int64_t *strides,
-                                       const oab_layout **out_layout) {
-    oab_layout *layout;
-    OAB_TRY(new_layout(l, rank, dims, &layout));
-    dnnl_dims_t steps = {0};
-    for (int32_t k = 0; k < rank; k++) steps[k] = strides[k];
-    const dnnl_status_t status = oab_md_strided(&layout->md, rank, layout->dims, steps);
-    if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "memory descriptor");
-    own_layout(l, layout);
-    *out_layout = layout;
-    return OASSL_STATUS_OK;
-}
-
-oassl_status oab_onednn_plain_layout(oab_lower *l, int32_t rank, const int64_t *dims, const oab_layout **out_layout) {
-    int64_t strides[DNNL_MAX_NDIMS], step = 1;
-    for (int32_t k = rank; k-- > 0;) {
-        strides[k] = step;
-        step *= dims[k];
-    }
-    return oab_onednn_strided_layout(l, rank, dims, strides, out_layout);
-}
-
-oassl_status oab_onednn_layout_of(oab_lower *l, dnnl_primitive_desc_t pd, dnnl_query_t what, int32_t rank,
-                                  const int64_t *dims, const oab_layout **out_layout) {
-    oab_layout *layout;
-    OAB_TRY(new_layout(l, rank, dims, &layout));
-    const dnnl_status_t status = oab_md_of(pd, what, &layout->md);
-    if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "layout");
-    own_layout(l, layout);
-    *out_layout = layout;
-    return OASSL_STATUS_OK;
-}
+/* ---- reorders ------------------------------------------------------------------------------------------------ */
 
 static oassl_status is_plain(oab_lower *l, const oab_layout *layout, int *out_plain,
                              const oab_layout **out_row_major) {
@@ -114,122 +12,46 @@ static oassl_status is_plain(oab_lower *l, const oab_layout *layout, int *out_pl
     return OASSL_STATUS_OK;
 }
 
-/* ---- steps --------------------------------------------------------------------------------------------------- */
+static int is_8bit(const oab_layout *layout) { return layout->type == dnnl_u8 || layout->type == dnnl_s8; }
 
-static oassl_status new_step(oab_lower *l, const uint32_t *args, uint32_t n_args, uint32_t n_written,
-                             uint64_t scratch_bytes, oab_step **out_step) {
-    oassl_backend_plan *plan = l->plan;
-    uint32_t scratch = OAB_NONE;
-    if (scratch_bytes) OAB_TRY(oab_onednn_buffer(l, scratch_bytes, &scratch));
-    OAB_TRY(grow(l, (void **)&plan->steps, plan->n_steps, &plan->cap_steps, sizeof *plan->steps));
-    uint32_t *kept = oab_onednn_keep(l, n_args * sizeof *kept);
+/* What a stored number of `value` times this is. */
+static float scale_of(const oab_lower *l, uint32_t value, const oab_layout *layout) {
+    return is_8bit(layout) ? l->values[value].scale : 1.0f;
+}
+
+/* A scale as an argument of a run, where oneDNN wants it so; left out when it is 1. */
+static oassl_status scale_arg(oab_lower *l, int32_t id, float scale, oab_arg *out_arg) {
+    const int64_t one = 1;
+    *out_arg = (oab_arg){.id = OAB_ARG_SCALES(id), .buffer = OAB_NONE};
+    if (!OAB_SCALES_ARE_ARGUMENTS || scale == 1.0f) return OASSL_STATUS_OK;
+    float *kept = oab_onednn_keep(l, sizeof *kept);
     if (!kept) return OASSL_STATUS_OUT_OF_MEMORY;
-    memcpy(kept, args, n_args * sizeof *kept);
-    oab_step *step = &plan->steps[plan->n_steps++];
-    *step =
-        (oab_step){.n_args = n_args, .n_written = n_written, .args = kept, .scratch = scratch, .in_place = OAB_NONE};
-    *out_step = step;
-    return OASSL_STATUS_OK;
+    *kept = scale;
+    OAB_TRY(oab_onednn_plain_layout(l, 1, &one, &out_arg->layout));
+    return oab_onednn_fixed_buffer(l, kept, sizeof *kept, &out_arg->buffer);
 }
 
-oassl_status oab_onednn_emit_kernel(oab_lower *l, oab_kernel kernel, const oab_node *node, const uint32_t *args,
-                                    uint32_t n_args, uint32_t n_written, uint32_t in_place, uint64_t scratch_bytes) {
-    oab_step *step;
-    OAB_TRY(new_step(l, args, n_args, n_written, scratch_bytes, &step));
-    step->kernel = kernel;
-    step->node = node;
-    step->in_place = in_place;
-    return OASSL_STATUS_OK;
-}
-
-oassl_status oab_onednn_make_node(oab_lower *l, uint32_t index, oab_node **out_node) {
-    const oassl_graph *graph = l->graph;
-    const oassl_graph_node *from = &graph->nodes[index];
-    const char *name = graph->names ? graph->names + from->name : "";
-    const uint64_t name_bytes = strlen(name) + 1;
-    const uint32_t n_values = from->n_inputs + from->n_outputs;
-    oab_node *node = oab_onednn_keep(l, sizeof *node + n_values * sizeof(oassl_graph_value) + name_bytes);
-    if (!node) return OASSL_STATUS_OUT_OF_MEMORY;
-    oassl_graph_value *values = (oassl_graph_value *)(node + 1);
-    for (uint32_t k = 0; k < from->n_inputs; k++) values[k] = graph->values[oab_onednn_operand(l, index, k)];
-    for (uint32_t k = 0; k < from->n_outputs; k++) values[from->n_inputs + k] = graph->values[from->first_output + k];
-    *node = (oab_node){.op = from->op,
-                       .n_inputs = from->n_inputs,
-                       .n_outputs = from->n_outputs,
-                       .index = index,
-                       .attrs = from->attrs,
-                       .in = values,
-                       .out = values + from->n_inputs,
-                       .name = memcpy(values + n_values, name, name_bytes),
-                       .count = oab_onednn_count(&values[from->n_inputs])};
-    *out_node = node;
-    return OASSL_STATUS_OK;
-}
-
-static oassl_status scratch_layout(oab_lower *l, dnnl_primitive_desc_t pd, const oab_layout **out_layout,
-                                   uint64_t *out_bytes) {
-    const int64_t none = 0;
-    OAB_TRY(oab_onednn_layout_of(l, pd, dnnl_query_scratchpad_md, 0, &none, out_layout));
-    *out_bytes = oab_md_bytes(&(*out_layout)->md);
-    return OASSL_STATUS_OK;
-}
-
-static oassl_status emit_primitive(oab_lower *l, dnnl_primitive_desc_t pd, const oab_arg *args, uint32_t n_args,
-                                   uint32_t n_written) {
-    const oab_layout *scratch;
-    uint64_t scratch_bytes;
-    OAB_TRY(scratch_layout(l, pd, &scratch, &scratch_bytes));
-    uint32_t buffers[16], n = 0, written = 0;
-    int32_t *ids = oab_onednn_keep(l, n_args * sizeof *ids);
-    const oab_md **mds = oab_onednn_keep(l, n_args * sizeof *mds);
-    if (!ids || !mds) return OASSL_STATUS_OUT_OF_MEMORY;
-    for (uint32_t k = 0; k < n_args; k++) {
-        if (args[k].buffer == OAB_NONE) continue;
-        buffers[n] = args[k].buffer;
-        ids[n] = args[k].id;
-        mds[n] = &args[k].layout->md;
-        written += k < n_written;
-        n++;
-    }
-    dnnl_primitive_t primitive;
-    const dnnl_status_t status = dnnl_primitive_create(&primitive, pd);
-    if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "primitive");
-    oab_step *step;
-    const oassl_status added = new_step(l, buffers, n, written, scratch_bytes, &step);
-    if (added != OASSL_STATUS_OK) {
-        dnnl_primitive_destroy(primitive);
-        return added;
-    }
-    step->primitive = primitive;
-    step->dnnl_args = ids;
-    step->mds = mds;
-    step->scratch_md = &scratch->md;
-    return OASSL_STATUS_OK;
-}
-
-oassl_status oab_onednn_emit_primitive(oab_lower *l, dnnl_primitive_desc_t pd, const oab_arg *args, uint32_t n_args,
-                                       uint32_t n_written) {
-    const oassl_status status = emit_primitive(l, pd, args, n_args, n_written);
-    dnnl_primitive_desc_destroy(pd);
-    return status;
-}
-
-oassl_status oab_onednn_copy(oab_lower *l, uint32_t from, uint32_t to, uint64_t bytes) {
-    oab_node *node = oab_onednn_keep(l, sizeof *node);
-    if (!node) return OASSL_STATUS_OUT_OF_MEMORY;
-    node->count = (int64_t)(bytes / 4);
-    return oab_onednn_emit_kernel(l, oab_onednn_copy_kernel, node, (uint32_t[]){to, from}, 2, 1, 1, 0);
-}
-
-/* ---- reorders ------------------------------------------------------------------------------------------------ */
-
-static oassl_status reorder(oab_lower *l, uint32_t from_buffer, const oab_layout *from, uint32_t to_buffer,
-                            const oab_layout *to) {
+static oassl_status emit_reorder(oab_lower *l, uint32_t value, uint32_t from_buffer, const oab_layout *from,
+                                 uint32_t to_buffer, const oab_layout *to, dnnl_primitive_attr_t attr) {
+    const float from_scale = scale_of(l, value, from), to_scale = scale_of(l, value, to);
+    oab_arg args[4] = {{DNNL_ARG_TO, to_buffer, to}, {DNNL_ARG_FROM, from_buffer, from}};
+    OAB_TRY(scale_arg(l, DNNL_ARG_FROM, from_scale, &args[2]));
+    OAB_TRY(scale_arg(l, DNNL_ARG_TO, to_scale, &args[3]));
     dnnl_primitive_desc_t pd;
-    const dnnl_status_t status = oab_pd_reorder(&pd, l->engine, &from->md, &to->md, l->attr);
+    dnnl_status_t status = oab_attr_reorder(attr, from_scale, to_scale);
+    if (status == dnnl_success) status = oab_pd_reorder(&pd, l->engine, &from->md, &to->md, attr);
     if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "reorder");
-    const oab_arg args[] = {{DNNL_ARG_TO, to_buffer, to}, {DNNL_ARG_FROM, from_buffer, from}};
-    return oab_onednn_emit_primitive(l, pd, args, 2, 1);
+    return oab_onednn_emit_primitive(l, pd, args, 4, 1);
+}
+
+static oassl_status reorder(oab_lower *l, uint32_t value, uint32_t from_buffer, const oab_layout *from,
+                            uint32_t to_buffer, const oab_layout *to) {
+    dnnl_primitive_attr_t attr;
+    const dnnl_status_t status = dnnl_primitive_attr_clone(&attr, l->attr);
+    if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "reorder");
+    const oassl_status result = emit_reorder(l, value, from_buffer, from, to_buffer, to, attr);
+    dnnl_primitive_attr_destroy(attr);
+    return result;
 }
 
 static dnnl_status_t run_reorder(oab_lower *l, dnnl_primitive_desc_t pd, const oab_layout *from, const void *data,
@@ -253,23 +75,36 @@ static dnnl_status_t run_reorder(oab_lower *l, dnnl_primitive_desc_t pd, const o
     return status;
 }
 
-/* Parameters are brought into the layout the primitive wants once, now. */
-oassl_status oab_onednn_prepack_from(oab_lower *l, uint32_t value, const oab_layout *from, const oab_layout *to,
-                                     uint32_t *out_buffer) {
-    uint32_t plain;
-    OAB_TRY(oab_onednn_plain(l, value, &plain));
+/* Contents known now are brought into the layout the primitive wants once, now. */
+oassl_status oab_onednn_pack(oab_lower *l, const void *data, const oab_layout *from, const oab_layout *to,
+                             uint32_t *out_buffer) {
     const uint64_t bytes = oab_md_bytes(&to->md);
     void *packed = oab_onednn_keep(l, bytes);
     if (!packed) return OASSL_STATUS_OUT_OF_MEMORY;
     dnnl_primitive_desc_t pd;
     dnnl_status_t status = oab_pd_reorder(&pd, l->engine, &from->md, &to->md, NULL);
     if (status == dnnl_success) {
-        status = run_reorder(l, pd, from, l->plan->buffers[plain].address, to, packed);
+        status = run_reorder(l, pd, from, data, to, packed);
         dnnl_primitive_desc_destroy(pd);
     }
     if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "prepacked parameter");
     l->plan->prepacked_bytes += bytes;
-    return fixed_buffer(l, packed, bytes, out_buffer);
+    return oab_onednn_fixed_buffer(l, packed, bytes, out_buffer);
+}
+
+oassl_status oab_onednn_prepack_from(oab_lower *l, uint32_t value, const oab_layout *from, const oab_layout *to,
+                                     uint32_t *out_buffer) {
+    uint32_t plain;
+    OAB_TRY(oab_onednn_plain(l, value, &plain));
+    return oab_onednn_pack(l, l->plan->buffers[plain].address, from, to, out_buffer);
+}
+
+const float *oab_onednn_contents(const oab_lower *l, uint32_t value) {
+    const oassl_graph_value *v = &l->graph->values[value];
+    if (v->kind == OASSL_VALUE_PARAM) return l->params[value];
+    if (v->kind == OASSL_VALUE_CONSTANT)
+        return (const float *)(const void *)((const char *)l->graph->constants + v->constant_offset);
+    return NULL;
 }
 
 /* ---- values -------------------------------------------------------------------------------------------------- */
@@ -280,7 +115,7 @@ oassl_status oab_onednn_plain_result(oab_lower *l, uint32_t value, uint32_t *out
      */
     const int made_now = v->kind != OASSL_VALUE_RESULT || v->producer <= l->current;
     if (l->values[value].is_output && l->plan->bound[value] == OAB_NONE && made_now)
-        OAB_TRY(bound_buffer(l, value, out_buffer));
+        OAB_TRY(oab_onednn_bound_buffer(l, value, out_buffer));
     else
         OAB_TRY(oab_onednn_buffer(l, 4 * (uint64_t)oab_onednn_count(v), out_buffer));
     l->values[value].plain = *out_buffer;
@@ -303,25 +138,36 @@ oassl_status oab_onednn_form_result(oab_lower *l, uint32_t value, const oab_layo
     return OASSL_STATUS_OK;
 }
 
+/* The most precise of the forms. */
+static uint32_t best_form(const oab_value *place) {
+    uint32_t best = 0;
+    for (uint32_t k = 1; k < place->n_forms; k++) {
+        const oab_layout *a = place->forms[k].layout, *b = place->forms[best].layout;
+        if (dnnl_data_type_size(a->type) > dnnl_data_type_size(b->type)) best = k;
+    }
+    return best;
+}
+
 oassl_status oab_onednn_plain(oab_lower *l, uint32_t value, uint32_t *out_buffer) {
     const oassl_graph_value *v = &l->graph->values[value];
     oab_value *place = &l->values[value];
     if (place->plain == OAB_NONE && v->kind == OASSL_VALUE_INPUT) {
-        OAB_TRY(bound_buffer(l, value, &place->plain));
+        OAB_TRY(oab_onednn_bound_buffer(l, value, &place->plain));
     } else if (place->plain == OAB_NONE && v->kind == OASSL_VALUE_PARAM) {
-        OAB_TRY(fixed_buffer(l, l->params[value], 4 * (uint64_t)oab_onednn_count(v), &place->plain));
+        OAB_TRY(oab_onednn_fixed_buffer(l, l->params[value], 4 * (uint64_t)oab_onednn_count(v), &place->plain));
     } else if (place->plain == OAB_NONE && v->kind == OASSL_VALUE_CONSTANT) {
         const uint64_t bytes = 4 * (uint64_t)oab_onednn_count(v);
         void *copy = oab_onednn_keep(l, bytes);
         if (!copy) return OASSL_STATUS_OUT_OF_MEMORY;
-        memcpy(copy, (const char *)l->graph->constants + v->constant_offset, bytes);
-        OAB_TRY(fixed_buffer(l, copy, bytes, &place->plain));
+        memcpy(copy, oab_onednn_contents(l, value), bytes);
+        OAB_TRY(oab_onednn_fixed_buffer(l, copy, bytes, &place->plain));
     } else if (place->plain == OAB_NONE && place->n_forms) {
-        const oab_layout *from = place->forms[0].layout, *to;
+        const uint32_t best = best_form(place);
+        const oab_layout *from = place->forms[best].layout, *to;
         OAB_TRY(oab_onednn_plain_layout(l, from->rank, from->dims, &to));
         uint32_t buffer;
         OAB_TRY(oab_onednn_plain_result(l, value, &buffer));
-        OAB_TRY(reorder(l, place->forms[0].buffer, from, buffer, to));
+        OAB_TRY(reorder(l, value, place->forms[best].buffer, from, buffer, to));
     } else if (place->plain == OAB_NONE) {
         return oab_onednn_fail(l->host, OASSL_STATUS_INTERNAL,
                                "oneDNN backend: node %u reads value %u before it is made", l->current, value);
@@ -347,14 +193,15 @@ oassl_status oab_onednn_form(oab_lower *l, uint32_t value, const oab_layout *lay
     } else {
         uint32_t from;
         const oab_layout *from_layout = row_major;
-        if (place->plain == OAB_NONE && place->n_forms && place->forms[0].layout->rank == layout->rank) {
-            from = place->forms[0].buffer;
-            from_layout = place->forms[0].layout;
+        const uint32_t best = best_form(place);
+        if (place->plain == OAB_NONE && place->n_forms && place->forms[best].layout->rank == layout->rank) {
+            from = place->forms[best].buffer;
+            from_layout = place->forms[best].layout;
         } else {
             OAB_TRY(oab_onednn_plain(l, value, &from));
         }
         OAB_TRY(oab_onednn_buffer(l, oab_md_bytes(&layout->md), out_buffer));
-        OAB_TRY(reorder(l, from, from_layout, *out_buffer, layout));
+        OAB_TRY(reorder(l, value, from, from_layout, *out_buffer, layout));
     }
     remember(place, *out_buffer, layout);
     return OASSL_STATUS_OK;
@@ -362,4 +209,24 @@ oassl_status oab_onednn_form(oab_lower *l, uint32_t value, const oab_layout *lay
 
 const oab_layout *oab_onednn_known_form(const oab_lower *l, uint32_t value) {
     return l->values[value].n_forms ? l->values[value].forms[0].layout : NULL;
+}
+
+oassl_status oab_onednn_plain_bf16(oab_lower *l, uint32_t value, uint32_t *out_buffer) {
+    const int64_t count = oab_onednn_count(&l->graph->values[value]), step = 1;
+    uint32_t *place = &l->values[value].bf16;
+    if (*place == OAB_NONE) {
+        const oab_layout *from, *to;
+        uint32_t plain;
+        OAB_TRY(oab_onednn_plain_layout(l, 1, &count, &from));
+        OAB_TRY(oab_onednn_strided_layout(l, 1, &count, &step, dnnl_bf16, &to));
+        if (oab_onednn_contents(l, value)) {
+            OAB_TRY(oab_onednn_prepack_from(l, value, from, to, place));
+        } else {
+            OAB_TRY(oab_onednn_plain(l, value, &plain));
+            OAB_TRY(oab_onednn_buffer(l, oab_md_bytes(&to->md), place));
+            OAB_TRY(reorder(l, value, plain, from, *place, to));
+        }
+    }
+    *out_buffer = *place;
+    return OASSL_STATUS_OK;
 }

@@ -83,6 +83,7 @@ typedef struct oab_block { /* header of memory that lives as long as the plan */
 
 typedef struct oab_layout { /* a memory descriptor with its logical extents */
     int32_t rank;
+    dnnl_data_type_t type;
     dnnl_dims_t dims;
     oab_md md;
     struct oab_layout *next; /* of the plan, for release */
@@ -104,11 +105,12 @@ struct oassl_backend_plan {
 
 /* ---- lowering ------------------------------------------------------------------------------------------------ */
 
-#define OAB_FORMS 3
+#define OAB_FORMS 4
 
-/* Where the elements of a graph value are: row-major, and in oneDNN layouts. */
+/* Where the elements of a graph value are: row-major in f32 (i32), and in oneDNN layouts of any type. */
 typedef struct oab_value {
     uint32_t plain; /* buffer or OAB_NONE */
+    uint32_t bf16;  /* the same row-major in bf16, for matrix products */
     uint32_t n_forms;
     struct {
         uint32_t buffer;
@@ -118,6 +120,9 @@ typedef struct oab_value {
     uint8_t is_output;
     uint8_t views_input; /* shares the caller's memory of an INPUT */
     uint8_t in_gradient; /* read by a gradient of CONV2D too */
+    uint8_t in_reduced;  /* read by a step that computes in the plan's reduced precision */
+    dnnl_data_type_t quant; /* INT8: u8 or s8 if the value's range is known, else undef */
+    float scale;            /* of one step of `quant` */
 } oab_value;
 
 typedef struct oab_fusion { /* what pattern.c found out about a node */
@@ -153,20 +158,29 @@ uint32_t oab_onednn_operand(const oab_lower *l, uint32_t node, uint32_t k); /* v
 oassl_status oab_onednn_native(oab_lower *l, oab_kernel kernel, uint32_t in_place, uint64_t scratch_bytes,
                                const void *extra);
 
-/* forms.c: buffers, layouts and steps */
+/* steps.c: buffers, layouts and steps; forms.c: places of values */
 void *oab_onednn_keep(oab_lower *l, uint64_t bytes); /* zeroed, freed with the plan; NULL after setting the error */
 oassl_status oab_onednn_buffer(oab_lower *l, uint64_t bytes, uint32_t *out_buffer);
 oassl_status oab_onednn_plain_layout(oab_lower *l, int32_t rank, const int64_t *dims, const oab_layout **out_layout);
 oassl_status oab_onednn_strided_layout(oab_lower *l, int32_t rank, const int64_t *dims, const int64_t *strides,
-                                       const oab_layout **out_layout);
+                                       dnnl_data_type_t type, const oab_layout **out_layout);
 oassl_status oab_onednn_layout_of(oab_lower *l, dnnl_primitive_desc_t pd, dnnl_query_t what, int32_t rank,
                                   const int64_t *dims, const oab_layout **out_layout);
 /* The value row-major, or as `layout` (extents of the layout may regroup those of the value); reorders when needed. */
 oassl_status oab_onednn_plain(oab_lower *l, uint32_t value, uint32_t *out_buffer);
 oassl_status oab_onednn_form(oab_lower *l, uint32_t value, const oab_layout *layout, uint32_t *out_buffer);
+/* The value row-major in bf16. */
+oassl_status oab_onednn_plain_bf16(oab_lower *l, uint32_t value, uint32_t *out_buffer);
 /* A parameter, described by `from`, as `to`: reordered now. */
 oassl_status oab_onednn_prepack_from(oab_lower *l, uint32_t value, const oab_layout *from, const oab_layout *to,
                                      uint32_t *out_buffer);
+oassl_status oab_onednn_pack(oab_lower *l, const void *data, const oab_layout *from, const oab_layout *to,
+                             uint32_t *out_buffer);
+/* Memory of the plan (oab_onednn_keep) as a buffer; the caller's memory of a value as one. */
+oassl_status oab_onednn_fixed_buffer(oab_lower *l, const void *address, uint64_t bytes, uint32_t *out_buffer);
+oassl_status oab_onednn_bound_buffer(oab_lower *l, uint32_t value, uint32_t *out_buffer);
+/* Contents of a PARAM or CONSTANT, NULL for other values. */
+const float *oab_onednn_contents(const oab_lower *l, uint32_t value);
 /* Memory for a node's result. */
 oassl_status oab_onednn_plain_result(oab_lower *l, uint32_t value, uint32_t *out_buffer);
 oassl_status oab_onednn_form_result(oab_lower *l, uint32_t value, const oab_layout *layout, uint32_t *out_buffer);
@@ -191,6 +205,22 @@ int oab_onednn_knows(uint32_t op); /* whether the op can be lowered */
 /* pattern.c */
 oassl_status oab_onednn_find_patterns(oab_lower *l);
 
+/* precision.c */
+oassl_status oab_onednn_check_precision(const oassl_backend_host *host, const oassl_backend_plan_options *options);
+oassl_status oab_onednn_assign_types(oab_lower *l); /* after find_patterns */
+/* What CONV2D `node` reads its source as: f32, bf16, u8 or s8. */
+dnnl_data_type_t oab_onednn_conv_type(const oab_lower *l, uint32_t node);
+/* What CONV2D `node` writes its fused result as. */
+dnnl_data_type_t oab_onednn_conv_result_type(const oab_lower *l, uint32_t node);
+typedef struct oab_quantized { /* one convolution in 8 bits */
+    int64_t channels;
+    const int8_t *weights; /* row-major; freed by the caller, all else is the plan's */
+    /* [channels]: of the weights; source's times weights' by the result's; bias as oneDNN wants it */
+    const float *scales, *products, *scaled_bias;
+    const float *ends; /* of source and result */
+} oab_quantized;
+oassl_status oab_onednn_quantize(oab_lower *l, float src_scale, float dst_scale, oab_quantized *out);
+
 /* memory.c */
 oassl_status oab_onednn_place(oassl_backend_plan *plan);
 
@@ -208,6 +238,10 @@ oassl_status oab_onednn_lower_norm_grad(oab_lower *l);
 #define OAB_KERNEL(name) oassl_status oab_onednn_##name(const oab_call *call)
 OAB_KERNEL(copy_kernel);
 OAB_KERNEL(add_relu);
+OAB_KERNEL(bf16_add);
+OAB_KERNEL(bf16_add_relu);
+OAB_KERNEL(bf16_relu);
+OAB_KERNEL(bf16_relu_grad);
 OAB_KERNEL(binary);
 OAB_KERNEL(unary);
 OAB_KERNEL(unary_grad);

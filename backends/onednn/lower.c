@@ -48,8 +48,8 @@ static int same_shape(const oab_lower *l, uint32_t a, uint32_t b) {
     return 1;
 }
 
-/* The layout to compute the node in, NULL for row-major: that of an operand which is not there row-major. */
-static const oab_layout *layout_of_operands(const oab_lower *l) {
+/* The layout to compute the node in, NULL for row-major f32: that of an operand which is not there row-major. */
+static const oab_layout *layout_of_operands(const oab_lower *l, oab_kernel bf16_kernel) {
     const oassl_graph_node *node = &l->graph->nodes[l->current];
     const oab_layout *found = NULL;
     if (!keeps_zero(node)) return NULL;
@@ -58,20 +58,22 @@ static const oab_layout *layout_of_operands(const oab_lower *l) {
         if (!same_shape(l, v, node->first_output)) return NULL;
         if (!found && l->values[v].plain == OAB_NONE) found = oab_onednn_known_form(l, v);
     }
-    return found && found->rank == l->graph->values[node->first_output].rank ? found : NULL;
+    if (!found || found->rank != l->graph->values[node->first_output].rank) return NULL;
+    return found->type == dnnl_f32 || (found->type == dnnl_bf16 && bf16_kernel) ? found : NULL;
 }
 
-static void flatten(oab_node *node, uint64_t bytes) {
+static void flatten(oab_node *node, const oab_layout *layout) {
     oassl_graph_value *values = (oassl_graph_value *)(node + 1); /* see oab_onednn_make_node */
-    node->count = (int64_t)(bytes / 4);
+    node->count = (int64_t)(oab_md_bytes(&layout->md) / dnnl_data_type_size(layout->type));
     for (uint32_t k = 0; k < node->n_inputs + node->n_outputs; k++) {
         values[k].rank = 1;
         values[k].shape[0] = node->count;
     }
 }
 
-static oassl_status lower_elementwise(oab_lower *l, oab_kernel kernel) {
-    const oab_layout *layout = layout_of_operands(l);
+/* bf16_kernel: the same on bf16 numbers, or NULL */
+static oassl_status lower_elementwise(oab_lower *l, oab_kernel kernel, oab_kernel bf16_kernel) {
+    const oab_layout *layout = layout_of_operands(l, bf16_kernel);
     const uint32_t result = l->fusions[l->current].result;
     oab_node *node;
     uint32_t args[3];
@@ -82,18 +84,24 @@ static oassl_status lower_elementwise(oab_lower *l, oab_kernel kernel) {
     }
     OAB_TRY(layout ? oab_onednn_form_result(l, result, layout, &args[0])
                    : oab_onednn_plain_result(l, result, &args[0]));
-    if (layout) flatten(node, oab_md_bytes(&layout->md));
+    if (layout) flatten(node, layout);
+    if (layout && layout->type == dnnl_bf16) kernel = bf16_kernel;
     uint32_t in_place = 1; /* operand 0, or 1 where 0 is broadcast */
     if (node->n_inputs == 2 && oab_onednn_count(&node->in[0]) != oab_onednn_count(&node->out[0])) in_place = 2;
     return oab_onednn_emit_kernel(l, kernel, node, args, 1 + node->n_inputs, 1, in_place, 0);
 }
 
 static oassl_status lower_add(oab_lower *l) {
-    return lower_elementwise(l, l->fusions[l->current].relu ? oab_onednn_add_relu : oab_onednn_binary);
+    return l->fusions[l->current].relu ? lower_elementwise(l, oab_onednn_add_relu, oab_onednn_bf16_add_relu)
+                                       : lower_elementwise(l, oab_onednn_binary, oab_onednn_bf16_add);
 }
-static oassl_status lower_binary(oab_lower *l) { return lower_elementwise(l, oab_onednn_binary); }
-static oassl_status lower_unary(oab_lower *l) { return lower_elementwise(l, oab_onednn_unary); }
-static oassl_status lower_unary_grad(oab_lower *l) { return lower_elementwise(l, oab_onednn_unary_grad); }
+static oassl_status lower_binary(oab_lower *l) { return lower_elementwise(l, oab_onednn_binary, NULL); }
+static oassl_status lower_unary(oab_lower *l) { return lower_elementwise(l, oab_onednn_unary, NULL); }
+static oassl_status lower_relu(oab_lower *l) { return lower_elementwise(l, oab_onednn_unary, oab_onednn_bf16_relu); }
+static oassl_status lower_unary_grad(oab_lower *l) { return lower_elementwise(l, oab_onednn_unary_grad, NULL); }
+static oassl_status lower_relu_grad(oab_lower *l) {
+    return lower_elementwise(l, oab_onednn_unary_grad, oab_onednn_bf16_relu_grad);
+}
 
 /* ---- moving -------------------------------------------------------------------------------------------------- */
 
@@ -178,13 +186,13 @@ static const lower_fn rules[OASSL_OP_LIMIT] = {
     [OASSL_OP_RECIPROCAL] = lower_unary,
     [OASSL_OP_ABS] = lower_unary,
     [OASSL_OP_SIGN] = lower_unary,
-    [OASSL_OP_RELU] = lower_unary,
+    [OASSL_OP_RELU] = lower_relu,
     [OASSL_OP_SIGMOID] = lower_unary,
     [OASSL_OP_TANH] = lower_unary,
     [OASSL_OP_SOFTPLUS] = lower_unary,
     [OASSL_OP_GELU] = lower_unary,
     [OASSL_OP_QUICK_GELU] = lower_unary,
-    [OASSL_OP_RELU_GRAD] = lower_unary_grad,
+    [OASSL_OP_RELU_GRAD] = lower_relu_grad,
     [OASSL_OP_GELU_GRAD] = lower_unary_grad,
     [OASSL_OP_QUICK_GELU_GRAD] = lower_unary_grad,
     [OASSL_OP_REDUCE_SUM] = lower_reduce,
@@ -258,7 +266,7 @@ static void forget_forms(oab_lower *l, uint32_t value) {
     const int64_t count = oab_onednn_count(&l->graph->values[value]);
     for (uint32_t v = 0; v < l->graph->n_values; v++)
         if (l->graph->values[v].kind == OASSL_VALUE_INPUT && oab_onednn_count(&l->graph->values[v]) == count)
-            l->values[v].n_forms = 0;
+            l->values[v].n_forms = 0, l->values[v].bf16 = OAB_NONE;
 }
 
 static oassl_status lower_node(oab_lower *l) {
@@ -277,6 +285,7 @@ static oassl_status lower_node(oab_lower *l) {
 oassl_status oab_onednn_lower(oab_lower *l) {
     const oassl_graph *graph = l->graph;
     OAB_TRY(oab_onednn_find_patterns(l));
+    OAB_TRY(oab_onednn_assign_types(l));
     for (uint32_t v = 0; v < graph->n_values; v++) {
         uint32_t buffer;
         if (graph->values[v].kind == OASSL_VALUE_INPUT) OAB_TRY(oab_onednn_plain(l, v, &buffer));

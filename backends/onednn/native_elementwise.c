@@ -323,14 +323,14 @@ OAB_KERNEL(count_non_finite) {
 }
 
 OAB_KERNEL(copy_kernel) {
-    const float *from = call->in[0];
-    float *to = call->out[0];
-    const int64_t count = call->node->count;
+    const char *from = (const char *)call->in[0];
+    char *to = (char *)call->out[0];
+    const int64_t count = call->node->count; /* bytes */
     if (from == to) return OASSL_STATUS_OK; /* the planner gave both the same memory */
 #pragma omp parallel if (count >= SERIAL_BELOW)
     {
         PARTS(count, begin, end);
-        memcpy(to + begin, from + begin, (size_t)(end - begin) * sizeof *to);
+        memcpy(to + begin, from + begin, (size_t)(end - begin));
     }
     return OASSL_STATUS_OK;
 }
