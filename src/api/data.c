@@ -198,7 +198,7 @@ static oassl_status caption_line(const oai_synth_clip *clip, int32_t n_described
         oai_json_append(&labels, json_string(oai_synth_instrument_name(clip->objects[i].thing)));
     json_t *object = json_pack("{s:s, s:o, s:o, s:s}", "id", id, "labels", labels, "foreground",
                                texts(clip->foreground, n_described), "background", clip->background);
-    char *text = object ? json_dumps(object, 0) : NULL;
+    char *text = oai_json_text(object, 0);
     json_decref(object);
     size_t n = text ? strlen(text) : 0;
     *out_line = text ? oai_alloc(clip->host, n + 2) : NULL;

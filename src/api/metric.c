@@ -135,7 +135,7 @@ static char *result_text(const oassl_metric *metric, const oassl_metric_result *
                   settings_json(oai_metric_options(metric)), "n_samples", (json_int_t)r->n_samples, "n_pairs", (json_int_t)r->n_pairs,
                   "n_twin", (json_int_t)r->n_twin, "list_hash", hash, "model", scores_json(&r->model), "centre",
                   scores_json(&r->centre), "whole", scores_json(&r->whole), "protocols", protocols_json(metric, figures));
-    char *text = object ? json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
+    char *text = oai_json_text(object, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     json_decref(object);
     return text;
 }

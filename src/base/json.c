@@ -84,7 +84,7 @@ oassl_status oai_json_load(const oai_host *host, const char *path, json_t **out_
 }
 
 oassl_status oai_json_save(const oai_host *host, const char *path, const json_t *value) {
-    char *text = json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+    char *text = oai_json_text(value, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     if (!text) return oai_fail(OASSL_STATUS_OUT_OF_MEMORY, "%s: cannot format as JSON", path);
     size_t bytes = strlen(text);
     text[bytes] = '\n'; /* over the terminator: the length goes along */
@@ -97,7 +97,7 @@ oassl_status oai_json_save(const oai_host *host, const char *path, const json_t 
 
 oassl_status oai_json_unexpected(const char *key, const char *expected, const json_t *found) {
     if (!found) return oai_fail(OASSL_STATUS_FORMAT, "field '%s': missing, expected %s", key, expected);
-    char *text = json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT);
+    char *text = oai_json_text(found, JSON_ENCODE_ANY | JSON_COMPACT);
     if (!text) return oai_fail(OASSL_STATUS_FORMAT, "field '%s': expected %s", key, expected);
     int n = (int)strlen(text), shown = n;
     if (n > SHOWN_BYTES) { /* cut at a whole UTF-8 character */
@@ -184,6 +184,36 @@ void oai_json_put(json_t **object, const char *key, json_t *value) {
 }
 
 void oai_json_append(json_t **array, json_t *value) { spoil_unless(json_array_append_new(*array, value) == 0, array); }
+
+typedef struct growing_text {
+    char *text;
+    size_t bytes, room;
+    bool starved;
+} growing_text;
+
+static int append_text(const char *part, size_t bytes, void *user) {
+    growing_text *t = user;
+    if (t->starved) return -1; /* jansson does not always look at what it is answered */
+    if (t->room - t->bytes <= bytes) {
+        size_t room = 2 * t->room + bytes + 256;
+        char *larger = realloc(t->text, room);
+        t->starved = !larger;
+        if (t->starved) return -1;
+        t->text = larger;
+        t->room = room;
+    }
+    memcpy(t->text + t->bytes, part, bytes);
+    t->bytes += bytes;
+    return 0;
+}
+
+char *oai_json_text(const json_t *value, size_t flags) {
+    growing_text t = {0};
+    bool whole = value && json_dump_callback(value, append_text, &t, flags) == 0 && !t.starved;
+    if (whole && append_text("", 1, &t) == 0) return t.text;
+    free(t.text);
+    return NULL;
+}
 
 oassl_status oai_json_text_failure(const char *text, const char *what) {
     const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)text;

@@ -37,6 +37,9 @@ oassl_status oai_json_numbers(const json_t *object, const char *key, size_t n, d
  * it so: no text ever lacks a part because memory ran out, and one look at the end is enough. */
 void oai_json_put(json_t **object, const char *key, json_t *value);
 void oai_json_append(json_t **array, json_t *value);
+/* The text of a value, to be freed with free(); flags are jansson's JSON_INDENT, JSON_SORT_KEYS, ...  NULL when value is
+ * NULL or memory runs out, where json_dumps may leave out parts of the text. */
+char *oai_json_text(const json_t *value, size_t flags);
 /* Why a text could not become JSON: OASSL_STATUS_INVALID_ARGUMENT if it is not UTF-8, else memory. */
 oassl_status oai_json_text_failure(const char *text, const char *what);
 

@@ -274,7 +274,7 @@ static oassl_status make_header(const oai_stored_tensor *tensors, uint32_t n_ten
     uint64_t offset = 0;
     for (uint32_t i = 0; i < n_tensors && status == OASSL_STATUS_OK; i++)
         status = header_entry(&tensors[i], &offset, header);
-    *out_text = status == OASSL_STATUS_OK ? json_dumps(header, JSON_COMPACT) : NULL;
+    *out_text = status == OASSL_STATUS_OK ? oai_json_text(header, JSON_COMPACT) : NULL;
     json_decref(header);
     if (status == OASSL_STATUS_OK && !*out_text) status = oai_no_memory(0, "a safetensors header");
     return status;

@@ -283,7 +283,7 @@ oassl_status oai_manifest_line(const oai_host *host, const oassl_record *r, cons
         if (r->n_silent) set_sources(&object, "silent", r->silent, r->n_silent, true);
     }
     if (r->split && *r->split) oai_json_put(&object, "split", json_string(r->split));
-    char *text = object ? json_dumps(object, JSON_REAL_PRECISION(9)) : NULL;
+    char *text = oai_json_text(object, JSON_REAL_PRECISION(9));
     json_decref(object);
     size_t n = text ? strlen(text) : 0;
     *out_line = text ? oai_alloc(host, n + 2) : NULL;

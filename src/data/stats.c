@@ -99,7 +99,7 @@ oassl_status oai_data_stats(const oai_host *host, const char *path, char **out_t
         s.boxes_a_record, "box_percent_of_frame", s.box_sizes, "sources_a_record", s.sources_a_record, "mixture_sizes",
         s.mixtures, "group_sizes", sizes_of_groups(s.groups), "classes", s.classes);
     json_decref(s.groups);
-    *out_text = out ? json_dumps(out, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
+    *out_text = oai_json_text(out, JSON_INDENT(2) | JSON_SORT_KEYS);
     json_decref(out);
     return *out_text ? OASSL_STATUS_OK : oai_json_text_failure(path, "the manifest's path");
 }

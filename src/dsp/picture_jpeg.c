@@ -1,6 +1,6 @@
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <jerror.h>
@@ -14,12 +14,14 @@
 struct jpeg_failure {
     struct jpeg_error_mgr base; /* first: libjpeg hands back a pointer to it */
     jmp_buf escape;
+    bool no_memory;
     char text[JMSG_LENGTH_MAX];
 };
 
 static void fail_now(j_common_ptr any) {
     struct jpeg_failure *failure = (struct jpeg_failure *)any->err;
     any->err->format_message(any, failure->text);
+    failure->no_memory = any->err->msg_code == JERR_OUT_OF_MEMORY;
     longjmp(failure->escape, 1);
 }
 
@@ -47,7 +49,12 @@ static void limit_scans(j_common_ptr any) {
     longjmp(failure->escape, 1);
 }
 
+static oassl_status failed(const struct jpeg_failure *failure, oassl_status otherwise) {
+    return oai_fail(failure->no_memory ? OASSL_STATUS_OUT_OF_MEMORY : otherwise, "JPEG: %s", failure->text);
+}
+
 static struct jpeg_error_mgr *set_failure(struct jpeg_failure *failure) {
+    failure->no_memory = false;
     jpeg_std_error(&failure->base);
     failure->base.error_exit = fail_now;
     failure->base.emit_message = on_message;
@@ -94,7 +101,7 @@ oassl_status oai_jpeg_decode(const oai_host *host, const uint8_t *bytes, size_t 
     jpeg.err = set_failure(&failure);
     if (setjmp(failure.escape)) {
         jpeg_destroy_decompress(&jpeg);
-        return oai_fail(OASSL_STATUS_FORMAT, "JPEG: %s", failure.text);
+        return failed(&failure, OASSL_STATUS_FORMAT);
     }
     jpeg_create_decompress(&jpeg);
     jpeg.progress = &progress;
@@ -106,21 +113,50 @@ oassl_status oai_jpeg_decode(const oai_host *host, const uint8_t *bytes, size_t 
 
 /* ---- writing ---- */
 
-struct encoded {
-    unsigned char *bytes; /* libjpeg allocates and grows it with malloc */
-    unsigned long n_bytes;
+/* Where libjpeg writes to.  Its own destination in memory loses count of its block when memory runs out. */
+struct jpeg_target {
+    struct jpeg_destination_mgr base; /* first: libjpeg hands back a pointer to it */
+    oai_writer *writer;
+    oassl_status status; /* of the writer; its text is set */
+    JOCTET buffer[4096];
 };
 
-static oassl_status encode(const oassl_image *image, int32_t quality, struct encoded *out) {
+static void begin_target(j_compress_ptr jpeg) {
+    struct jpeg_target *target = (struct jpeg_target *)jpeg->dest;
+    target->base.next_output_byte = target->buffer;
+    target->base.free_in_buffer = sizeof target->buffer;
+}
+
+static void write_target(j_compress_ptr jpeg, size_t n_bytes) {
+    struct jpeg_target *target = (struct jpeg_target *)jpeg->dest;
+    target->status = oai_writer_write(target->writer, target->buffer, n_bytes);
+    if (target->status != OASSL_STATUS_OK) longjmp(((struct jpeg_failure *)jpeg->err)->escape, 1);
+    begin_target(jpeg);
+}
+
+static boolean empty_target(j_compress_ptr jpeg) {
+    write_target(jpeg, sizeof ((struct jpeg_target *)jpeg->dest)->buffer);
+    return TRUE;
+}
+
+static void end_target(j_compress_ptr jpeg) {
+    const struct jpeg_target *target = (const struct jpeg_target *)jpeg->dest;
+    write_target(jpeg, sizeof target->buffer - target->base.free_in_buffer);
+}
+
+static oassl_status encode(const oassl_image *image, int32_t quality, oai_writer *writer) {
     struct jpeg_compress_struct jpeg = {0};
     struct jpeg_failure failure;
+    struct jpeg_target target = {
+        .base = {.init_destination = begin_target, .empty_output_buffer = empty_target, .term_destination = end_target},
+        .writer = writer};
     jpeg.err = set_failure(&failure);
     if (setjmp(failure.escape)) {
         jpeg_destroy_compress(&jpeg);
-        return oai_fail(OASSL_STATUS_INTERNAL, "JPEG: %s", failure.text);
+        return target.status != OASSL_STATUS_OK ? target.status : failed(&failure, OASSL_STATUS_INTERNAL);
     }
     jpeg_create_compress(&jpeg);
-    jpeg_mem_dest(&jpeg, &out->bytes, &out->n_bytes);
+    jpeg.dest = &target.base;
     jpeg.image_width = (JDIMENSION)image->width;
     jpeg.image_height = (JDIMENSION)image->height;
     jpeg.input_components = 3;
@@ -142,9 +178,10 @@ oassl_status oai_picture_write_jpeg(const oai_host *host, const char *path, cons
     OAI_TRY(oai_picture_check(image));
     if (quality < 0 || quality > 100)
         return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%s: JPEG quality %d, expected 1 to 100", path, quality);
-    struct encoded e = {0};
-    oassl_status status = encode(image, quality ? quality : 90, &e);
-    if (status == OASSL_STATUS_OK) status = oai_file_write(host, path, e.bytes, e.n_bytes);
-    free(e.bytes);
+    oai_writer *writer;
+    OAI_TRY(oai_writer_open(host, path, &writer));
+    oassl_status status = encode(image, quality ? quality : 90, writer);
+    if (status == OASSL_STATUS_OK) return oai_writer_commit(writer);
+    oai_writer_abort(writer);
     return status;
 }

@@ -1,6 +1,7 @@
 #include "dsp/resample.h"
 
 #include <soxr.h>
+#include <stdbool.h>
 #include <string.h>
 
 oassl_status oai_check_rate(uint32_t rate) {
@@ -14,7 +15,8 @@ int64_t oai_resampled_length(int64_t n, uint32_t in_rate, uint32_t out_rate) {
 }
 
 static oassl_status soxr_failed(soxr_error_t error) {
-    return oai_fail(OASSL_STATUS_INTERNAL, "libsoxr: %s", soxr_strerror(error));
+    bool memory = error && (strstr(error, "malloc") || strstr(error, "memory")); /* it has texts only */
+    return oai_fail(memory ? OASSL_STATUS_OUT_OF_MEMORY : OASSL_STATUS_INTERNAL, "libsoxr: %s", soxr_strerror(error));
 }
 
 oassl_status oai_resample(const double *in, int64_t n, uint32_t in_rate, uint32_t out_rate, double *out) {

@@ -67,7 +67,7 @@ oassl_status oai_net_config_to_json(const oai_host *host, const oai_net_config *
                                      "audio", trunk_to_json(&c->audio), "text_dim", (json_int_t)c->text_dim)
                          : json_pack("{s:s, s:o, s:I}", "kind", "classifier", "visual", trunk_to_json(&c->visual),
                                      "n_classes", (json_int_t)c->n_classes);
-    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    char *text = oai_json_text(object, JSON_COMPACT);
     json_decref(object);
     if (text) *out_text = oai_strdup(host, text);
     free(text);

@@ -226,7 +226,7 @@ oassl_status oai_observer_text(const oai_observer *o, double percentile, uint64_
         whole = whole && json_object_set_new(places, s->tap.place, json_pack("[f, f]", low, high)) == 0;
     }
     json_t *object = whole ? json_pack("{s:I, s:f, s:O}", "samples", (json_int_t)n_samples, "percentile", percentile, "ranges", ranges) : NULL;
-    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    char *text = oai_json_text(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
     *out_text = text ? oai_strdup(o->host, text) : NULL;
     free(text);
     json_decref(object);

@@ -122,7 +122,7 @@ static oassl_status keep_calibration(oai_store *store, const oai_pairs *pairs) {
     oai_calibration c = oai_fit_calibration(pairs);
     json_t *object = json_pack("{s:f, s:f, s:I, s:I}", "scale", c.scale, "offset", c.offset, "matched",
                                (json_int_t)pairs->n_matched, "mismatched", (json_int_t)pairs->n_mismatched);
-    char *text = object ? json_dumps(object, 0) : NULL;
+    char *text = oai_json_text(object, 0);
     oassl_status status =
         text ? oai_store_set_metadata(store, OAI_CALIBRATION_KEY, text) : oai_no_memory(256, "the calibration");
     free(text);

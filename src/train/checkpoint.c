@@ -26,7 +26,7 @@ static oassl_status progress_text(const oai_progress_state *s, char **out_text) 
     json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "step", (json_int_t)s->step, "log_bytes", (json_int_t)s->log_bytes,
                                "validated", (json_int_t)s->validated, "best_step", (json_int_t)s->best_step, "calibrated",
                                (json_int_t)s->calibrated, "val_score", s->val_score, "best_score", s->best_score);
-    *out_text = object ? json_dumps(object, 0) : NULL;
+    *out_text = oai_json_text(object, 0);
     json_decref(object);
     return *out_text ? OASSL_STATUS_OK : oai_no_memory(256, "a checkpoint's progress");
 }
@@ -83,7 +83,7 @@ static oassl_status compare_options(const char *path, const json_t *saved, const
     json_object_foreach((json_t *)wanted, key, value) {
         json_t *other = json_object_get(saved, key);
         if (may_differ(key) || (other ? json_equal(other, value) : is_newer(key, value))) continue;
-        char *was = other ? json_dumps(other, JSON_ENCODE_ANY) : NULL, *is = json_dumps(value, JSON_ENCODE_ANY);
+        char *was = oai_json_text(other, JSON_ENCODE_ANY), *is = oai_json_text(value, JSON_ENCODE_ANY);
         oassl_status status = oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "%s was trained with option %s = %s, now it is %s; resume with the same options",
                                        path, key, was ? was : "(absent)", is ? is : "?");
         free(was);

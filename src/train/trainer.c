@@ -36,12 +36,13 @@ struct oassl_trainer {
     float *slot_block;
     oai_prefetch *prefetch; /* started by the first step */
     FILE *log;              /* opened by the first step */
+    bool unlogged;          /* the last step was made, its line of the log could not be written */
     bool spoilt;            /* a step went wrong: the weights are not to be kept */
     uint64_t saved;         /* step that last.safetensors holds, as far as this trainer knows */
     uint64_t n_steps, steps_per_epoch;
     oai_progress_state progress;
     oai_step_result last;
-    double step_seconds, wait_seconds;
+    double lr, step_seconds, wait_seconds; /* of the last step */
 };
 
 static double now(void) {
@@ -69,10 +70,10 @@ static void describe_network(oassl_trainer *t) {
 /* What a reader of the weights must know to feed them. */
 static oassl_status describe_training(oassl_trainer *t) {
     json_t *options = oai_options_to_json(&t->options), *classes = json_array();
-    for (uint32_t i = 0; classes && t->train && i < oai_dataset_n_classes(t->train); i++)
-        json_array_append_new(classes, json_string(oai_dataset_class(t->train, i)));
-    if (options && json_array_size(classes) > 0) json_object_set(options, "classes", classes);
-    char *text = options ? json_dumps(options, JSON_SORT_KEYS) : NULL;
+    for (uint32_t i = 0; t->train && i < oai_dataset_n_classes(t->train); i++)
+        oai_json_append(&classes, json_string(oai_dataset_class(t->train, i)));
+    if (!classes || json_array_size(classes) > 0) oai_json_put(&options, "classes", json_incref(classes));
+    char *text = oai_json_text(options, JSON_SORT_KEYS);
     json_decref(options);
     json_decref(classes);
     t->training = text ? oai_strdup(t->host, text) : NULL;
@@ -250,7 +251,7 @@ static oassl_status open_log(oassl_trainer *t) {
 
 /* Takes the object.  By jansson, because printf would write the decimal comma of the program's locale. */
 static oassl_status log_line(oassl_trainer *t, json_t *object) {
-    char *text = object ? json_dumps(object, JSON_REAL_PRECISION(7)) : NULL;
+    char *text = oai_json_text(object, JSON_REAL_PRECISION(7));
     json_decref(object);
     if (!text) return oai_no_memory(256, "a line of the log");
     size_t bytes = strlen(text);
@@ -265,10 +266,13 @@ static oassl_status log_line(oassl_trainer *t, json_t *object) {
     return status;
 }
 
-static oassl_status log_step(oassl_trainer *t, double lr) {
-    return log_line(t, json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "step", (json_int_t)t->progress.step, "epoch",
+static oassl_status log_step(oassl_trainer *t) {
+    t->unlogged = true;
+    OAI_TRY(log_line(t, json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "step", (json_int_t)t->progress.step, "epoch",
                                  (json_int_t)((t->progress.step - 1) / t->steps_per_epoch), "loss", t->last.loss, "base", t->last.base,
-                                 "oca", t->last.oca, "ori", t->last.ori, "lr", lr, "seconds", t->step_seconds, "wait", t->wait_seconds));
+                                 "oca", t->last.oca, "ori", t->last.ori, "lr", t->lr, "seconds", t->step_seconds, "wait", t->wait_seconds)));
+    t->unlogged = false;
+    return OASSL_STATUS_OK;
 }
 
 /* ---- steps -------------------------------------------------------------------------------------------------- */
@@ -306,13 +310,14 @@ static oassl_status check_usable(const oassl_trainer *t) {
 
 /* One optimiser step on a filled batch, timed from `start`. */
 static oassl_status step_on(oassl_trainer *t, const oai_batch *batch, double start) {
-    double lr = learning_rate(t, t->progress.step);
-    oassl_status status = oai_step_run(t->step, batch, t->progress.step + 1, lr, &t->last);
+    if (t->unlogged) return log_step(t); /* what was missing when this step failed */
+    t->lr = learning_rate(t, t->progress.step);
+    oassl_status status = oai_step_run(t->step, batch, t->progress.step + 1, t->lr, &t->last);
     t->spoilt = status != OASSL_STATUS_OK;
     OAI_TRY(status);
     t->progress.step++;
     t->step_seconds = now() - start;
-    return t->log ? log_step(t, lr) : OASSL_STATUS_OK;
+    return t->log ? log_step(t) : OASSL_STATUS_OK;
 }
 
 oassl_status oai_trainer_step(oassl_trainer *t) {
@@ -330,7 +335,7 @@ oassl_status oai_trainer_step(oassl_trainer *t) {
         return status;
     }
     status = step_on(t, &t->slots[slot], start);
-    if (!t->spoilt) oai_prefetch_release(t->prefetch); /* also when the step was made and only its log line was not */
+    if (status == OASSL_STATUS_OK) oai_prefetch_release(t->prefetch);
     return status;
 }
 
@@ -376,9 +381,9 @@ static oassl_status validate(oassl_trainer *t) {
         t->progress.best_step = t->progress.step;
     }
     t->progress.val_score = score;
+    if (score >= 0) OAI_TRY(log_line(t, json_pack("{s:I, s:f}", "step", (json_int_t)t->progress.step, "val_score", score)));
     t->progress.validated = t->progress.step;
-    if (score < 0) return OASSL_STATUS_OK;
-    return log_line(t, json_pack("{s:I, s:f}", "step", (json_int_t)t->progress.step, "val_score", score));
+    return OASSL_STATUS_OK;
 }
 
 /* Fits the confidence of the last weights and, where those are others, of the best. */
@@ -426,6 +431,7 @@ static oassl_status settle(oassl_trainer *t) {
 }
 
 static oassl_status run(oassl_trainer *t) {
+    if (t->unlogged) OAI_TRY(oai_trainer_step(t));
     OAI_TRY(settle(t));
     while (t->progress.step < t->n_steps) {
         OAI_TRY(oai_trainer_step(t));
