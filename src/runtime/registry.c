@@ -35,12 +35,15 @@ static int32_t lend_cancelled(void *user) {
 
 /* ---- one backend ------------------------------------------------------------------------------------------- */
 
+/* The table of minor 0: what later minors append must be looked for with struct_size before it is called. */
+enum { LEAST_TABLE = offsetof(oassl_backend_api, exec_run) + sizeof(void *) };
+
 /* The slots a table must fill; a table may be longer than ours. */
 static oassl_status check_table(const oassl_backend_api *api) {
     if (!api) return oai_fail(OASSL_STATUS_UNSUPPORTED, "the query gave no table");
-    if (api->struct_size < sizeof *api)
-        return oai_fail(OASSL_STATUS_UNSUPPORTED, "table of %u bytes, expected at least %zu", api->struct_size,
-                        sizeof *api);
+    if (api->struct_size < LEAST_TABLE)
+        return oai_fail(OASSL_STATUS_UNSUPPORTED, "table of %u bytes, expected at least %d", api->struct_size,
+                        LEAST_TABLE);
     if (api->abi_major != OASSL_BACKEND_ABI_MAJOR)
         return oai_fail(OASSL_STATUS_UNSUPPORTED, "interface version %u.%u, expected %u.x", api->abi_major,
                         api->abi_minor, OASSL_BACKEND_ABI_MAJOR);
