@@ -8,10 +8,12 @@
 enum { MAX_SOURCES = OASSL_METRIC_MAX_SOURCES };
 
 /* SLAVC and AVGN, who alone resize this way, mix (cos + 1)/2 with x/2.5; the others mix what is scaled to 0..1. */
-static bool slavc_scale(const oai_rules *r) { return r->resize == OAI_MAP_BICUBIC_CORNERS; }
+static bool slavc_scale(const oai_rules *r) { return (r->resize & OAI_RESIZE_KERNEL) == OAI_MAP_BICUBIC_CORNERS; }
 
 static oai_scoring scoring_of(const oai_variant *v, const oai_judging *j) {
-    oai_scoring s = {v->rules->score, j->tau, j->bias};
+    oai_scoring s = {v->rules->score, j->tau, j->bias, v->rules->resize > OAI_RESIZE_KERNEL};
+    if (s.kind == OAI_SCORE_MINMAX && slavc_scale(v->rules) && v->system == OAI_SYSTEM_MAP) s.kind = OAI_SCORE_COSINE_MINMAX;
+    if (s.kind == OAI_SCORE_NEGATED && v->system == OAI_SYSTEM_MIXED) s.kind = OAI_SCORE_MINMAX;
     if (s.kind == OAI_SCORE_COSINE && v->system != OAI_SYSTEM_MAP) s.kind = OAI_SCORE_RAW; /* scaled when mixed */
     if (s.kind == OAI_SCORE_INVERTED) s.kind = OAI_SCORE_RAW; /* the view is inverted, so that its rounding counts in AP too */
     if (s.kind == OAI_SCORE_SIGMOID && j->probabilities) s.kind = OAI_SCORE_RAW;
@@ -26,7 +28,7 @@ static oassl_status view_of(oai_sample_cache *c, const oai_variant *v, const oai
         key.from = OAI_FROM_OBJECT, key.resize = v->rules->resize;
         key.object_resize = v->rules->resize, key.mix = slavc ? OAI_MIX_SCALED : OAI_MIX_NONE;
     } else if (v->system == OAI_SYSTEM_MIXED) {
-        key.mix = slavc ? OAI_MIX_SLAVC : OAI_MIX_MINMAX;
+        key.mix = slavc ? OAI_MIX_SLAVC : v->rules->score == OAI_SCORE_NEGATED ? OAI_MIX_NEGATED : OAI_MIX_MINMAX;
         key.object_resize = v->rules->resize, key.alpha = j->alpha > 0 ? j->alpha : v->rules->alpha;
     }
     return oai_sample_cache_view(c, key, out);
@@ -42,7 +44,7 @@ static double adaptive_threshold(oai_sample_cache *c, const oai_view *view, cons
 }
 
 static double cutoff_of(oai_sample_cache *c, const oai_view *view, const oai_variant *v, const oai_scoring *s) {
-    double t = v->cut == OAI_CUT_HALF ? half_threshold(c, view, s) : v->at;
+    double t = v->cut == OAI_CUT_HALF ? half_threshold(c, view, s) : oai_threshold_of(view, s, v->at);
     return oai_view_cutoff(view, s, v->rules->predicate, t);
 }
 
@@ -158,6 +160,11 @@ static oassl_status cross(oai_sample_cache *c, const oai_variant *v, const oai_j
 
 static bool swaps_arguments(const oai_rules *r) { return r->truth == OAI_TRUTH_COUNT && r->score != OAI_SCORE_INVERTED; } /* AVGN */
 
+/* scikit-learn refuses labels above 1 and scores that are not numbers; T-VSL passes over the sample. */
+static bool refused(const oai_rules *r, const oai_view *view, const oai_truth *truth) {
+    return r->score == OAI_SCORE_INVERTED && (view->lo < 0 || truth->clamped_sum != truth->twice_sum);
+}
+
 static oassl_status judge_pairs(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, double *head, double *rows) {
     crossing x;
     double ap[MAX_SOURCES * MAX_SOURCES];
@@ -168,7 +175,8 @@ static oassl_status judge_pairs(oai_sample_cache *c, const oai_variant *v, const
     OAI_TRY(cross(c, v, j, &x));
     head[OAI_HEAD_N_ROWS] = x.n_sources;
     for (uint32_t at = 0; (figures & OAI_FIG_AP) && at < x.n_maps * x.n_sources; at++) {
-        if (swapped) ap[at] = oai_swapped_ap(x.view[at], x.cutoff[at], x.truth[at % x.n_sources]);
+        if (refused(v->rules, x.view[at], x.truth[at % x.n_sources])) ap[at] = NAN;
+        else if (swapped) ap[at] = oai_swapped_ap(x.view[at], x.cutoff[at], x.truth[at % x.n_sources]);
         else OAI_TRY(oai_sample_cache_ap(c, x.view[at], x.truth[at % x.n_sources], &ap[at]));
     }
     for (uint32_t i = 0; i < x.n_sources; i++) {
@@ -187,6 +195,8 @@ static oassl_status judge_pairs(oai_sample_cache *c, const oai_variant *v, const
         head[OAI_HEAD_PIAP] = 0;
         if (swapped) for (uint32_t i = 0; i < x.n_sources; i++) head[OAI_HEAD_PIAP] += rows[i * OAI_ROW_N + OAI_ROW_AP] / x.n_sources;
         else head[OAI_HEAD_PIAP] = oai_assign_best(ap, x.n_maps, x.n_sources, unused) / x.n_sources;
+        for (uint32_t at = 0; at < x.n_maps * x.n_sources; at++)
+            if (isnan(ap[at])) head[OAI_HEAD_PIAP] = NAN;
     }
     return OASSL_STATUS_OK;
 }
@@ -198,11 +208,12 @@ static oassl_status judge_confidence(oai_sample_cache *c, const oai_variant *v, 
     oai_scoring scoring = scoring_of(v, j);
     *out = -INFINITY; /* nothing was found */
     if (s->confidence) return *out = *s->confidence, OASSL_STATUS_OK;
-    if (scoring.kind == OAI_SCORE_MINMAX) scoring.kind = OAI_SCORE_RAW; /* of the map as it came */
+    if (scoring.kind == OAI_SCORE_MINMAX || scoring.kind == OAI_SCORE_COSINE_MINMAX) scoring.kind = OAI_SCORE_RAW; /* of the map as it came */
     if (slavc_scale(v->rules) && v->system == OAI_SYSTEM_MAP) scoring.kind = OAI_SCORE_COSINE;
     for (uint32_t k = 0; k < (v->system == OAI_SYSTEM_OBJECT ? 1 : s->n_maps); k++) {
         oai_view *view;
         OAI_TRY(view_of(c, v, j, (int32_t)k, 0, &view));
+        OAI_TRY(oai_sample_cache_sort(c, view));
         double f = oai_view_top_quarter(view, &scoring, oai_sample_cache_space(c));
         if (f > *out) *out = f;
     }
@@ -226,10 +237,12 @@ static oassl_status judge_masks(oai_sample_cache *c, const oai_variant *v, const
     if (s->n_sources && head[OAI_HEAD_HAS_MASK] == 0) return OASSL_STATUS_OK;
     OAI_TRY(oai_sample_cache_truth(c, key, &truth));
     OAI_TRY(view_of(c, v, j, s->n_maps == 1 ? 0 : OAI_FROM_LARGEST, 0, &view));
-    double t = v->cut == OAI_CUT_FIXED ? v->at : 0.5;
+    double t = oai_threshold_of(view, &scoring, v->cut == OAI_CUT_FIXED ? v->at : 0.5);
     oai_counts n = oai_count(view, oai_view_cutoff(view, &scoring, OAI_PREDICATE_GT, t), truth);
     head[OAI_HEAD_IOU] = oai_mask_iou(&n, truth);
-    if (head[OAI_HEAD_N_CURVE] > 0) oai_f_curve(view, &scoring, truth, curve);
+    if (head[OAI_HEAD_N_CURVE] == 0) return OASSL_STATUS_OK;
+    OAI_TRY(oai_sample_cache_sort(c, view));
+    oai_f_curve(view, &scoring, truth, oai_sample_cache_space(c), curve);
     return OASSL_STATUS_OK;
 }
 

@@ -137,7 +137,7 @@ typedef struct scores_of_sample {
     double piap[N_SYSTEMS];
 } scores_of_sample;
 
-static const oai_scoring MINMAX = {OAI_SCORE_MINMAX, 0, 0};
+static const oai_scoring MINMAX = {OAI_SCORE_MINMAX, 1, 0, false};
 
 static oassl_status score_source(oassl_metric *m, oai_view *view, const oai_truth *truth, double *out_values, size_t *out_peak) {
     OAI_TRY(oai_sample_cache_ap(m->cache, view, truth, &out_values[AP])); /* sorts */

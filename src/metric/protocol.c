@@ -14,9 +14,12 @@ enum {
 
 /* Short names so that a row is a line one can compare with the next. */
 #define BI_HALF OAI_MAP_BILINEAR_HALF_PIXEL
-#define BI_EDGE OAI_MAP_BILINEAR_CORNERS
-#define CU_HALF OAI_MAP_BICUBIC_HALF_PIXEL
-#define CU_EDGE OAI_MAP_BICUBIC_CORNERS
+#define BI_EDGE OAI_MAP_BILINEAR_CORNERS | OAI_RESIZE_BY_TORCH
+#define CU_HALF OAI_MAP_BICUBIC_HALF_PIXEL | OAI_RESIZE_BY_TORCH
+#define CU_EDGE OAI_MAP_BICUBIC_CORNERS | OAI_RESIZE_BY_TORCH
+#define BI_HALF_T OAI_MAP_BILINEAR_HALF_PIXEL | OAI_RESIZE_BY_TORCH
+#define BI_HALF_O OAI_MAP_BILINEAR_HALF_PIXEL | OAI_RESIZE_BY_OPENCV
+#define CU_HALF_O OAI_MAP_BICUBIC_HALF_PIXEL | OAI_RESIZE_BY_OPENCV
 #define GE OAI_PREDICATE_GE
 #define GT OAI_PREDICATE_GT
 #define GT1 OAI_PREDICATE_GT_OR_ONE
@@ -34,8 +37,8 @@ static const oai_rules table[] = {
     {"canonical", BI_HALF, SCORE(MINMAX), HALF, GE, DATA, READ(BOX), PLACE(SQUARE), ASSIGN(BEST), 0, 0,
      MANY | OAI_FIG_ADAPTIVE | OAI_FIG_GROUPS | CONF | OAI_FIG_SIZES | OAI_FIG_MASKS, "cIoU >= t",
      "maps go to sources by the best one-to-one assignment, missing maps score 0, surplus ones nothing"},
-    {"lvs", BI_HALF, SCORE(NEGATED), HALF, GT1, DATA, READ(BOX), PLACE(SQUARE), ASSIGN(BEST), 0, 0, BASE, "cIoU >= 0.5",
-     "flaw kept: binarised in place, so that pixels at 1 survive a threshold of 1"},
+    {"lvs", BI_HALF_O, SCORE(NEGATED), HALF, GT1, DATA, READ(BOX), PLACE(SQUARE), ASSIGN(BEST), 0, 0, BASE, "cIoU >= 0.5",
+     "flaws kept: binarised in place, so that pixels at 1 survive a threshold of 1; a constant map v is scored 1 + v"},
     {"ezvsl", BI_EDGE, SCORE(MINMAX), HALF, GE, DATA, READ(BOX), PLACE(SQUARE), ASSIGN(BEST), 0.4, 0, BASE, "cIoU >= 0.5",
      "object maps, where given, are mixed in with alpha 0.4 (ogl)"},
     {"ezvsl_trainval", CU_HALF, SCORE(MINMAX), HALF, GE, DATA, READ(BOX), PLACE(SQUARE), ASSIGN(BEST), 0.4, 0, BASE,
@@ -55,7 +58,7 @@ static const oai_rules table[] = {
     {"avgn_relative", CU_EDGE, SCORE(MINMAX), HALF, GE, COUNT, READ(AS_XYXY), PLACE(PART), ASSIGN(IN_ORDER), 0.4, 0,
      MANY | OAI_FIG_AT_75 | CONF | OAI_FIG_SIZES | OAI_FIG_STRICT, "cIoU >= 0.3, 0.5, 0.75; progress > 0.1, 0.3, 0.5",
      "as avgn, with the relative flag"},
-    {"noprior", CU_HALF, SCORE(MINMAX), HALF, GT1, DATA, READ(EACH), PLACE(PART), ASSIGN(GREEDY), 0, 0,
+    {"noprior", CU_HALF_O, SCORE(MINMAX), HALF, GT1, DATA, READ(EACH), PLACE(PART), ASSIGN(GREEDY), 0, 0,
      MANY | OAI_FIG_COUNT, "cIoU >= 0.3, 0.5 over maps, not samples",
      "maps take their best composed picture in turn and surplus maps score 0; boxes of one picture are one truth "
      "(MUSIC-Duet too); ap and piap are of binary maps; samples without a map count for count_accuracy only"},
@@ -63,7 +66,7 @@ static const oai_rules table[] = {
      BASE | OAI_FIG_ADAPTIVE | OAI_FIG_GROUPS, "cIoU >= 0.5",
      "flaw kept: >, so that the adaptive rule leaves one pixel fewer than the truth has, and ties at the threshold are "
      "dropped"},
-    {"sslalignment_lvs", BI_HALF, SCORE(MINMAX), HALF, GT, DATA, READ(BOX), PLACE(SQUARE), ASSIGN(BEST), 0.4, 0,
+    {"sslalignment_lvs", BI_HALF_O, SCORE(NEGATED), HALF, GT, DATA, READ(BOX), PLACE(SQUARE), ASSIGN(BEST), 0.4, 0,
      BASE | OAI_FIG_ADAPTIVE | OAI_FIG_GROUPS, "cIoU >= 0.5", "sslalignment's rule for VGG-SS with LVS-type models"},
     {"acl", CU_HALF, SCORE(SIGMOID), GRID, GE, DATA, READ(BOX), PLACE(SQUARE), ASSIGN(BEST), 0, 0,
      BASE | OAI_FIG_MASKS, "cIoU >= 0.5 at each of 19 map thresholds",
@@ -73,16 +76,16 @@ static const oai_rules table[] = {
      "cIoU >= 0.5 at each of 19 map thresholds",
      "acl on sets with non-sounding samples; flaw kept: 1e-12 in the denominator turns a cIoU of exactly 0.5 into a miss; "
      "confidences should be given (cosine of the two embeddings)"},
-    {"avsbench", BI_HALF, SCORE(SIGMOID), AT(0.5), GT, DATA, READ(BOX), PLACE(SQUARE), ASSIGN(BEST), 0, 0, OAI_FIG_MASKS,
+    {"avsbench", BI_HALF_T, SCORE(SIGMOID), AT(0.5), GT, DATA, READ(BOX), PLACE(SQUARE), ASSIGN(BEST), 0, 0, OAI_FIG_MASKS,
      "-", "F-score: the best of 255 thresholds of the mean curve; maps of another size than the evaluation's are resized"},
-    {"avsbench_official", BI_HALF, SCORE(SIGMOID), AT(0.5), GT, DATA, READ(BOX), PLACE(SQUARE), ASSIGN(BEST), 0, 0,
+    {"avsbench_official", BI_HALF_T, SCORE(SIGMOID), AT(0.5), GT, DATA, READ(BOX), PLACE(SQUARE), ASSIGN(BEST), 0, 0,
      OAI_FIG_MASKS_OFFICIAL, "-",
      "flaw kept: means of batch means and batch maxima; batches are cut from the ids in ascending order; batches without "
      "any object have no F-score"},
     {"tvsl", CU_HALF, SCORE(INVERTED), AT(0.3), GE, COUNT, READ(AS_XYXY), PLACE(CANVAS), ASSIGN(IN_ORDER), 0, 0, MANY,
      "its CIoU@0.3 is mean_ciou, the mean at map threshold 0.3: no success rate",
      "flaws kept: maps inverted, boxes added up without a clamp, MUSIC's x, y, width, height read as corners; the truth "
-     "is the source's half of the canvas, the other half zero"},
+     "is the source's half of the canvas, the other half zero; samples with overlapping boxes and constant maps have no AP"},
 };
 enum { N_RULES = sizeof table / sizeof *table };
 
@@ -101,12 +104,13 @@ void oai_rules_text(const oai_rules *r, char *out_text, size_t bytes) {
     static const char *const scores[] = {"minmax", "1 - minmax(-M)", "1 - minmax", "as given", "(x + 1/tau)/(2/tau)", "sigmoid"};
     static const char *const predicates[] = {">= t", "> t", "> t or >= 1"};
     static const char *const places[] = {"the whole picture", "the canvas of all composed pictures", "each composed picture"};
+    static const char *const libraries[] = {"", " (PyTorch's arithmetic)", " (OpenCV's arithmetic)"};
     char cut[32];
     if (r->cut == OAI_CUT_HALF) snprintf(cut, sizeof cut, "half");
     else if (r->cut == OAI_CUT_GRID) snprintf(cut, sizeof cut, "0.05, 0.10 .. 0.95");
     else snprintf(cut, sizeof cut, "%g", r->at);
-    snprintf(out_text, bytes, "resize %s; score %s; threshold %s; pixels %s; truth %s; on %s; success %s", resizes[r->resize],
-             scores[r->score], cut, predicates[r->predicate],
+    snprintf(out_text, bytes, "resize %s%s; score %s; threshold %s; pixels %s; truth %s; on %s; success %s",
+             resizes[r->resize & OAI_RESIZE_KERNEL], libraries[r->resize / OAI_RESIZE_BY_TORCH], scores[r->score], cut, predicates[r->predicate],
              r->truth == OAI_TRUTH_COUNT ? "sum of boxes" : "union or consensus", places[r->place], r->success);
 }
 
@@ -138,8 +142,8 @@ bool oai_rules_expand(const oai_rules *rules, oai_variant *variants, uint32_t *n
         add(rules, "ogl.", OAI_SYSTEM_MIXED, rules->resize, rules->at, rules->figures, variants, n_variants);
     }
     if (strcmp(rules->name, "fnac") == 0) {
-        add(rules, "bicubic.", OAI_SYSTEM_MAP, OAI_MAP_BICUBIC_HALF_PIXEL, rules->at, rules->figures, variants, n_variants);
-        add(rules, "bicubic.ogl.", OAI_SYSTEM_MIXED, OAI_MAP_BICUBIC_HALF_PIXEL, rules->at, rules->figures, variants, n_variants);
+        add(rules, "bicubic.", OAI_SYSTEM_MAP, CU_HALF, rules->at, rules->figures, variants, n_variants);
+        add(rules, "bicubic.ogl.", OAI_SYSTEM_MIXED, CU_HALF, rules->at, rules->figures, variants, n_variants);
     }
     return true;
 }

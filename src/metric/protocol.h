@@ -6,6 +6,10 @@
 
 enum { OAI_CUT_HALF, OAI_CUT_FIXED, OAI_CUT_GRID /* 0.05, 0.10 .. 0.95 */ };
 
+/* Added to a kernel (OAI_MAP_*): the library whose arithmetic F32 maps are resized in.  It also marks a published protocol,
+ * whose scores of F32 maps are computed in single precision as NumPy and PyTorch do. */
+enum { OAI_RESIZE_KERNEL = 3, OAI_RESIZE_BY_TORCH = 4, OAI_RESIZE_BY_OPENCV = 8 };
+
 /* Where a map is compared with its truth. */
 enum {
     OAI_PLACE_SQUARE, /* the whole picture, composed or not, at size x size */
@@ -39,7 +43,7 @@ enum {
 
 typedef struct oai_rules {
     const char *name;
-    int32_t resize; /* OAI_MAP_* */
+    int32_t resize; /* OAI_MAP_*, OAI_RESIZE_BY_* */
     int32_t score;  /* OAI_SCORE_* */
     int32_t cut;    /* OAI_CUT_* */
     double at;      /* of OAI_CUT_FIXED */

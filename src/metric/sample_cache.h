@@ -9,11 +9,18 @@
 enum { OAI_FROM_SUM = -1, OAI_FROM_LARGEST = -2, OAI_FROM_OBJECT = -3, OAI_FROM_CENTRE = -4, OAI_FROM_WHOLE = -5 };
 
 /* Mixtures of a map with the object map. */
-enum { OAI_MIX_NONE, OAI_MIX_MINMAX /* EZ-VSL */, OAI_MIX_SLAVC /* (cos + 1)/2 and x/2.5 */, OAI_MIX_SCALED /* the object's x/2.5 alone */ };
+enum {
+    OAI_MIX_NONE,
+    OAI_MIX_MINMAX,  /* EZ-VSL */
+    OAI_MIX_SLAVC,   /* (cos + 1)/2 and x/2.5 */
+    OAI_MIX_SCALED,  /* the object's x/2.5 alone */
+    OAI_MIX_NEGATED, /* as MINMAX, of 1 - minmax(-M): sslalignment on LVS-type models */
+};
 
 typedef struct oai_view_key {
-    int32_t from; /* map number or OAI_FROM_* */
-    int32_t resize, object_resize, place, part;
+    int32_t from;                  /* map number or OAI_FROM_* */
+    int32_t resize, object_resize; /* OAI_MAP_*, for F32 maps in the arithmetic of OAI_RESIZE_BY_* */
+    int32_t place, part;
     int32_t mix;
     int32_t inverted; /* 1 - minmax(M) */
     double alpha;
@@ -44,7 +51,8 @@ oassl_status oai_sample_cache_truth(oai_sample_cache *cache, oai_truth_key key, 
 oassl_status oai_sample_cache_silent(oai_sample_cache *cache, uint32_t index, oai_truth **out_truth);
 
 /* The same counts and precisions are asked for by several protocols. */
-oai_counts oai_sample_cache_count(oai_sample_cache *cache, const oai_view *view, double cutoff, const oai_truth *truth);
+oai_counts oai_sample_cache_count(oai_sample_cache *cache, const oai_view *view, double cutoff,
+                                  const oai_truth *truth);
 oassl_status oai_sample_cache_ap(oai_sample_cache *cache, oai_view *view, const oai_truth *truth, double *out_ap);
 oassl_status oai_sample_cache_sort(oai_sample_cache *cache, oai_view *view);
 double oai_sample_cache_rank(oai_sample_cache *cache, const oai_view *view, size_t rank);

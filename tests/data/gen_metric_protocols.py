@@ -249,6 +249,8 @@ def run(name, samples, kernel, score, threshold, rule, place="square", reading="
                 v = score["map"](views[k][i])
                 cut[k, i] = binarise(v, half(v) if threshold is None else threshold, rule)
                 c[k, i], a[k, i] = ciou(cut[k, i], g, eps), precision(g, v)
+                if name == "tvsl" and (v.min() < 0 or g.max() > 1):
+                    a[k, i] = np.nan  # scikit-learn refuses scores of 0/0 and labels of 2, and T-VSL passes over the sample
         table = lambda d: [[d[k, i] for i in range(len(gts))] for k in range(len(s["maps"]))]
         _, owner = best_assignment(table(c), len(s["maps"]), len(gts))
         if in_order:
@@ -258,12 +260,14 @@ def run(name, samples, kernel, score, threshold, rule, place="square", reading="
             v = score["map"](views[k][i]) if k >= 0 else None
             values.append(c[k, i] if k >= 0 else 0.0)
             out["adaptive"].append(ciou(binarise(v, adaptive(v, g), rule), g) if k >= 0 else 0.0)
-            out["ap"].append(a[k, i] if k >= 0 else 0.0)
+            if k < 0 or not np.isnan(a[k, i]):
+                out["ap"].append(a[k, i] if k >= 0 else 0.0)
             swaps.append(precision(cut[k, i], g) if k >= 0 else 0.0)
         out["ciou"] += values
         out["mean"].append(np.mean(values) if values else 0.0)
-        if gts:
+        if gts and not any(np.isnan(v) for v in a.values()):
             out["piap"].append(best_assignment(table(a), len(s["maps"]), len(gts))[0] / len(gts))
+        if gts:
             out["swapped"].append(np.mean(swaps))
     base(name, prefix, out["ciou"])
     return out
@@ -336,7 +340,7 @@ def maps_protocols(samples):
         run("acl", samples, CU_HALF, sg, 0.05 * t, "ge", prefix="t%.2f." % (0.05 * t))
     run("acl", samples, CU_HALF, sg, None, "ge", prefix="half.")
     confidences("acl_extended", run("acl_extended", samples, CU_HALF, sg, 0.05 * 12, "ge", prefix="t0.60.", eps=1e-12), "t0.60.")
-    o = run("tvsl", samples, CU_HALF, dict(map=lambda m: 1 - minmax(m), conf=raw), 0.3, "ge", "canvas", "xyxy", True, True)
+    o = run("tvsl", samples, CU_HALF, dict(map=lambda m: np.full_like(m, -1) if m.min() == m.max() else 1 - minmax(m), conf=raw), 0.3, "ge", "canvas", "xyxy", True, True)
     say("tvsl", "cap", np.mean(o["ap"]))
     say("tvsl", "piap", np.mean(o["piap"]))
 

@@ -25,20 +25,20 @@ static const oai_host *const HOST = &oai_default_host;
 
 /* ---- the parts ------------------------------------------------------------------------------------------------- */
 
-static const oai_scoring MINMAX = {OAI_SCORE_MINMAX, 0, 0}, RAW = {OAI_SCORE_RAW, 0, 0};
+static const oai_scoring MINMAX = {OAI_SCORE_MINMAX, 1, 0, false}, RAW = {OAI_SCORE_RAW, 1, 0, false};
 
 /* A sorted view; the tests' views are freed at the end of each. */
 static oai_view scored(size_t n, const double *values) {
     oai_view view;
     oai_sort_space space;
     assert_ok(oai_sort_space_create(HOST, n, &space));
-    assert_ok(oai_view_create(HOST, n, &view));
-    memcpy(view.v, values, n * sizeof *values);
+    assert_ok(oai_view_create(HOST, n, false, &view));
+    memcpy(view.own, values, n * sizeof *values);
     oai_view_ready(&view);
     for (size_t i = 0; i < n; i++) { /* ranks by selection, and by the order */
         double r = oai_view_rank(&view, i, &space);
         assert_ok(oai_view_sort(HOST, &view, &space));
-        assert_true(r == view.v[view.order[i]]);
+        assert_true(r == view.d[view.order[i]]);
         view.is_sorted = false;
     }
     assert_ok(oai_view_sort(HOST, &view, &space));
@@ -95,7 +95,7 @@ static double ciou_at(const oai_view *m, double threshold, int32_t predicate, co
     return oai_ciou(&c, t);
 }
 
-static double rank_score(const oai_view *m, size_t rank) { return oai_score_of(m, &MINMAX, m->v[m->order[rank]]); }
+static double rank_score(const oai_view *m, size_t rank) { return oai_score_of(m, &MINMAX, m->d[m->order[rank]]); }
 
 static void check_ciou(const double *values, const oai_truth *t, double half, double ge, double gt, double gt_or_one,
                        double adaptive, double adaptive_ge, double adaptive_gt) {
@@ -119,7 +119,7 @@ static void test_ciou(void **state) {
     check_ciou(MAP_A, &a, 0.444444444444, 0.4, 0.8, 0.8, 0.666666666667, 1.0, 0.75);
     check_ciou(MAP_B, &b, 0.5, 0.785714285714, 0.642857142857, 0.642857142857, 0.5, 0.785714285714, 0.642857142857);
     oai_view m = scored(16, MAP_A), n = scored(16, MAP_B);
-    for (int i = 0; i < 16; i++) assert_near(oai_score_of(&m, &MINMAX, m.v[i]), MAP_A_SCALED[i], 1e-11);
+    for (int i = 0; i < 16; i++) assert_near(oai_score_of(&m, &MINMAX, m.d[i]), MAP_A_SCALED[i], 1e-11);
     static const int32_t rules[2] = {OAI_PREDICATE_GE, OAI_PREDICATE_GT};
     for (int i = 0; i < 2; i++) {
         assert_near(ciou_at(&m, 0.5, rules[i], &a), 0.8, 1e-11);
@@ -162,7 +162,7 @@ static void test_cutoff_is_exact(void **state) {
     for (int32_t kind = 0; kind < 6; kind++)
         for (int32_t predicate = 0; predicate < 3; predicate++)
             for (int k = 0; k < 20; k++) {
-                oai_scoring s = {kind, 0.07, 0.3};
+                oai_scoring s = {kind, 0.07, 0.3, false};
                 double t = k < 10 ? oai_score_of(&m, &s, values[k]) : 0.1 * k - 1;
                 double cutoff = oai_view_cutoff(&m, &s, predicate, t);
                 for (int i = 0; i < N; i++) {
@@ -196,7 +196,7 @@ static void test_pixel_ap(void **state) {
     oai_view m = scored(16, AP_SCORE);
     assert_near(oai_pixel_ap(&m, &t), 0.925, 1e-11);
     double binary[16], half = rank_score(&m, 8), gt = oai_view_cutoff(&m, &MINMAX, OAI_PREDICATE_GT, half);
-    for (int i = 0; i < 16; i++) binary[i] = m.v[i] >= gt;
+    for (int i = 0; i < 16; i++) binary[i] = m.d[i] >= gt;
     oai_view b = scored(16, binary);
     oai_counts c = oai_count(&m, gt, &t);
     assert_near(oai_pixel_ap(&b, &t), 0.519642857143, 1e-11);
