@@ -1,17 +1,12 @@
-"""OASSL against PyTorch on the same cores, in the same run.
+"""One OA-SSL training step in PyTorch: LVS + OCA + ORI, K = 1, with Adam, on a full-size ResNet-18 pair, losses vectorised over the batch.
 
-Rounds alternate: a few timed calls of ours (`oassl bench`), then the same of PyTorch; the ratio is of the medians over all rounds.
-The networks, sizes and losses are the same: a full ResNet-18 pair, 224x224 RGB and 257x200, one OA-SSL step (LVS + OCA + ORI,
-K = 1) with Adam.  PyTorch's losses are vectorised over the batch.
-
-usage: compare.py [--oassl build/bin/oassl] [--rounds 5] [--threads 2] [--json FILE]
+usage: peers_train.py PRECISION BATCH THREADS      one worker (worker.py); PRECISION is f32 or bf16 (autocast of the networks,
+                                                   f32 weights and losses)
 """
-import argparse
-import json
-import statistics
-import subprocess
+import contextlib
 import sys
-import time
+
+import worker
 
 import torch
 import torch.nn.functional as F
@@ -76,7 +71,8 @@ def ori(V, rp, rn, xy):
 
 
 class Peer:
-    def __init__(self, batch):
+    def __init__(self, batch, precision):
+        self.mode = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
         self.x, self.s = torch.randn(batch, 3, 224, 224), torch.randn(batch, 1, 257, 200)
         self.fg, self.bg = torch.randn(batch, 768), torch.randn(batch, 768)
         self.image, self.audio, self.text = trunk(3), trunk(1), torch.nn.Linear(768, 512)
@@ -86,16 +82,10 @@ class Peer:
         points = torch.stack([x.flatten(), y.flatten()], 1)
         self.xy = (points[:, None] - points[None]).norm(dim=2)
 
-    def infer(self):
-        self.image.eval(), self.audio.eval()
-        with torch.inference_mode():
-            self.image(self.x)
-            self.audio(self.s).amax((2, 3))
-
     def step(self):
-        self.image.train(), self.audio.train()
-        V = self.image(self.x).flatten(2)
-        a = self.audio(self.s).amax((2, 3))
+        with self.mode:
+            V = self.image(self.x).flatten(2).float()
+            a = self.audio(self.s).amax((2, 3)).float()
         S = torch.einsum("ncp,kc->nkp", unit(V, 1), unit(a, 1))
         rp, rn = self.text(self.fg), self.text(self.bg)
         A = S.diagonal(dim1=0, dim2=1).T
@@ -105,56 +95,12 @@ class Peer:
         self.adam.step()
 
 
-def timed(call, n):
-    out = []
-    for _ in range(n):
-        start = time.perf_counter()
-        call()
-        out.append(time.perf_counter() - start)
-    return out
-
-
-def ours(tool, batch, threads, repeats, training):
-    command = [tool, "bench", "--batch", str(batch), "--threads", str(threads), "--repeats", str(repeats), "--json"]
-    result = json.loads(subprocess.check_output(command + ([] if training else ["--no-training"])))
-    return result["inference"]["median_seconds"], result["training_step"]["median_seconds"]
-
-
-def compare(name, ours_call, peer_call, rounds, repeats):
-    peer_call()
-    a, b = [], []
-    for _ in range(rounds):
-        a.append(ours_call())
-        b += timed(peer_call, repeats)
-    a_m, b_m = statistics.median(a), statistics.median(b)
-    row = {"what": name, "oassl_seconds": a_m, "pytorch_seconds": b_m, "ratio": a_m / b_m, "rounds": rounds,
-           "oassl_spread": [min(a), max(a)], "pytorch_spread": [min(b), max(b)]}
-    print("%-28s oassl %.4f s (%.4f to %.4f)   PyTorch %.4f s (%.4f to %.4f)   ratio %.2f" %
-          (name, a_m, min(a), max(a), b_m, min(b), max(b), row["ratio"]), flush=True)
-    return row
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--oassl", default="build/bin/oassl")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json")
-    o = parser.parse_args()
-    torch.set_num_threads(o.threads)
-    print("PyTorch %s, %d threads, f32; medians over %d rounds of %d" % (torch.__version__, o.threads, o.rounds, o.repeats))
-    rows = []
-    for batch in (1, 16):
-        peer = Peer(batch)
-        rows.append(compare("inference, batch %d" % batch, lambda: ours(o.oassl, batch, o.threads, o.repeats, False)[0], peer.infer,
-                            o.rounds, o.repeats))
-    rows.append(compare("training step, batch 16", lambda: ours(o.oassl, 16, o.threads, o.repeats, True)[1], peer.step, o.rounds, o.repeats))
-    if o.json:
-        with open(o.json, "w") as f:
-            json.dump({"pytorch": torch.__version__, "threads": o.threads, "rows": rows}, f, indent=1)
-    return 0
+    precision, batch, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    torch.set_num_threads(threads)
+    imported = worker.peak_memory()
+    worker.serve(Peer(batch, precision).step, name="PyTorch", version=torch.__version__, import_bytes=imported)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
