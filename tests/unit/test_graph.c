@@ -11,6 +11,7 @@
 
 #include "base/rng.h"
 #include "graph/emit.h"
+#include "support/scarce.h"
 
 #define F32 OASSL_DTYPE_F32
 #define NONE OAI_NO_VALUE
@@ -428,33 +429,13 @@ static void test_each_field_is_checked(void **state) {
 /* ---- memory
  * ------------------------------------------------------------------------------------------------------------ */
 
-typedef struct faulty {
-    int64_t left, n_live;
-} faulty;
-
-static void *faulty_alloc(void *user, size_t bytes, size_t alignment) {
-    faulty *f = user;
-    if (f->left-- <= 0) return NULL;
-    f->n_live++;
-    void *memory = NULL;
-    return posix_memalign(&memory, alignment, bytes ? bytes : 1) == 0 ? memory : NULL;
-}
-
-static void faulty_free(void *user, void *memory) {
-    ((faulty *)user)->n_live--;
-    free(memory);
-}
-
 static void test_every_allocation_may_fail(void **state) {
     (void)state;
     int finished = 0;
     for (int64_t fail_at = 0; !finished; fail_at++) {
         assert_true(fail_at < 1000);
-        faulty f = {.left = fail_at};
-        oai_host small = oai_default_host;
-        small.alloc = faulty_alloc;
-        small.free = faulty_free;
-        small.memory_user = &f;
+        scarce f = {.left = fail_at};
+        oai_host small = scarce_host(&f);
         oai_builder *b;
         oassl_status status = oai_builder_create(&small, &b);
         if (status == OASSL_STATUS_OK) {
@@ -473,7 +454,7 @@ static void test_every_allocation_may_fail(void **state) {
             oai_builder_destroy(b);
         }
         if (!finished) assert_int_equal(status, OASSL_STATUS_OUT_OF_MEMORY);
-        assert_int_equal(f.n_live, 0);
+        assert_int_equal(f.live, 0);
     }
 }
 

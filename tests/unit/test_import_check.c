@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "data/check.h"
+#include "support/scarce.h"
 
 static oassl_context *context;
 static oassl_check_counts found;
@@ -92,24 +93,10 @@ static void test_manifest(void **state) {
     assert_int_equal(found.n_bad_masks, 0);
 }
 
-static int64_t allowed;
-
-static void *limited_alloc(void *user, size_t bytes, size_t alignment) {
-    void *memory = NULL;
-    (void)user;
-    return allowed-- > 0 && posix_memalign(&memory, alignment < 16 ? 16 : alignment, bytes + !bytes) == 0 ? memory
-                                                                                                          : NULL;
-}
-
-static void limited_free(void *user, void *memory) {
-    (void)user;
-    free(memory);
-}
-
 static void test_memory_failures(void **state) {
     (void)state;
-    oai_host host = oai_default_host;
-    host.alloc = limited_alloc, host.free = limited_free;
+    scarce memory = {0};
+    oai_host host = scarce_host(&memory);
     write_text("m.jsonl", manifest);
     write_text("train.txt", "e\nx\n");
     for (int kind = 0; kind < 2; kind++) {
@@ -117,8 +104,9 @@ static void test_memory_failures(void **state) {
         oassl_status status = OASSL_STATUS_OUT_OF_MEMORY;
         for (int64_t n = 0; status == OASSL_STATUS_OUT_OF_MEMORY; n++) {
             assert_true(n < 1000);
-            allowed = n, report[0] = 0;
+            memory.left = n, report[0] = 0;
             status = oai_data_check(&host, at(kind ? "train.txt" : "m.jsonl"), &o, &found);
+            assert_int_equal(memory.live, 0);
         }
         assert_ok(status);
         assert_int_equal(found.n_shared, kind ? 2 : 1);

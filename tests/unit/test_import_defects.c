@@ -1,5 +1,6 @@
 /* Malformed annotations: each is reported with file and record, the others are imported, strict refuses all. */
 #include "support/import_files.h"
+#include "support/scarce.h"
 
 #define GOOD "{\"file\": \"good\", \"class\": \"dog\", \"bbox\": [[0, 0, 1, 1]]}"
 #define GOOD_PAIR "{\"image\": \"/q/1_1.jpg\", \"audio\": \"/q/1_1.wav\", \"gt_box\": [1, 2, 3, 4]}"
@@ -204,31 +205,18 @@ static void test_no_partial_file(void **state) {
 
 /* ---- memory --------------------------------------------------------------------------------------------------- */
 
-static int64_t allowed;
-
-static void *limited_alloc(void *user, size_t bytes, size_t alignment) {
-    void *memory = NULL;
-    (void)user;
-    return allowed-- > 0 && posix_memalign(&memory, alignment < 16 ? 16 : alignment, bytes + !bytes) == 0 ? memory
-                                                                                                          : NULL;
-}
-
-static void limited_free(void *user, void *memory) {
-    (void)user;
-    free(memory);
-}
-
 /* Whatever allocation fails, the import says so and leaves nothing. */
 static void each_failure(oassl_import_options o, uint64_t n_records) {
-    oai_host host = oai_default_host;
-    host.alloc = limited_alloc, host.free = limited_free;
+    scarce memory = {0};
+    oai_host host = scarce_host(&memory);
     oassl_status status = OASSL_STATUS_OUT_OF_MEMORY;
     unlink(at("m.jsonl"));
     for (int64_t n = 0; status == OASSL_STATUS_OUT_OF_MEMORY; n++) {
         assert_true(n < 1000);
         assert_int_equal(access(at("m.jsonl"), F_OK), -1);
-        allowed = n;
+        memory.left = n;
         status = oai_import_run(&host, &o, at("m.jsonl"), &counts);
+        assert_int_equal(memory.live, 0);
     }
     assert_ok(status);
     assert_int_equal(counts.n_records, n_records);

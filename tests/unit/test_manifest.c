@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "data/manifest.h"
+#include "support/scarce.h"
 
 #define assert_ok(expr)                                                                                               \
     do {                                                                                                              \
@@ -254,22 +255,6 @@ static void test_lines_read_back(void **state) {
 
 /* ---- out of memory at every allocation ---- */
 
-typedef struct budget {
-    int64_t left, live;
-} budget;
-
-static void *limited_alloc(void *user, size_t bytes, size_t alignment) {
-    budget *b = user;
-    if (b->left-- <= 0) return NULL;
-    b->live++;
-    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment + alignment);
-}
-
-static void limited_free(void *user, void *memory) {
-    ((budget *)user)->live -= memory != NULL;
-    free(memory);
-}
-
 static void test_out_of_memory(void **state) {
     (void)state;
     write_text("a.jsonl", "{\"id\": \"p1\", \"image\": \"p.png\"}\n");
@@ -277,9 +262,8 @@ static void test_out_of_memory(void **state) {
     write_text("m.jsonl", "{\"id\": \"lost\", \"image\": \"gone.png\"}\n{\"id\": \"ok\", \"image\": "
                           "\"p.png\"}\n{\"id\": \"d\", \"mix\": [\"ok\", \"p1\"]}\n");
     for (int64_t n = 0;; n++) {
-        budget b = {n, 0};
-        oai_host host = oai_default_host;
-        host.alloc = limited_alloc, host.free = limited_free, host.memory_user = &b;
+        scarce b = {.left = n};
+        oai_host host = scarce_host(&b);
         oassl_manifest *m;
         oassl_status status = oai_manifest_load(&host, at("m.jsonl"), OASSL_MISSING_SKIP, &m);
         oai_manifest_free(m);

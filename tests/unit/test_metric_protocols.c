@@ -18,6 +18,7 @@
 #include "metric/maps.h"
 #include "metric/metric.h"
 #include "metric/retrieval.h"
+#include "support/scarce.h"
 
 #define assert_near(a, b, tolerance) assert_true(fabs((a) - (b)) <= (tolerance))
 #define assert_ok(expr)                                                                                               \
@@ -427,31 +428,14 @@ static void test_wrong_protocols_are_named(void **state) {
 
 /* ---- memory that runs out ------------------------------------------------------------------------------------------ */
 
-typedef struct stingy {
-    int64_t left, out; /* allocations still granted; blocks not given back */
-} stingy;
-
-static void *stingy_alloc(void *user, size_t bytes, size_t alignment) {
-    stingy *s = user;
-    if (s->left-- <= 0) return NULL;
-    s->out++;
-    return aligned_alloc(alignment, (bytes + alignment) / alignment * alignment);
-}
-
-static void stingy_free(void *user, void *memory) {
-    if (memory) ((stingy *)user)->out--;
-    free(memory);
-}
-
 /* Whatever allocation fails, the metric says so, stays usable and gives everything back. */
 static void test_memory_running_out(void **state) {
     (void)state;
     random_sample *r = malloc(sizeof *r);
     make_random(1, r); /* two parts, two maps, an object map */
     for (int64_t granted = 0, done = 0; !done; granted++) {
-        stingy s = {granted, 0};
-        oai_host host = *HOST;
-        host.alloc = stingy_alloc, host.free = stingy_free, host.memory_user = &s;
+        scarce s = {.left = granted};
+        oai_host host = scarce_host(&s);
         oassl_metric *m = NULL;
         oassl_metric_options o = OASSL_METRIC_OPTIONS_INIT;
         const oai_figures *f = NULL;
@@ -470,7 +454,7 @@ static void test_memory_running_out(void **state) {
             assert_true(f->n > 50);
         }
         oai_metric_free(m);
-        assert_int_equal(s.out, 0);
+        assert_int_equal(s.live, 0);
         assert_true(granted < 2000);
     }
     free(r);

@@ -17,6 +17,7 @@
 #include "graph/emit.h"
 #include "oassl/version.h"
 #include "runtime/runtime.h"
+#include "support/scarce.h"
 
 #define F32 OASSL_DTYPE_F32
 #define F64 OASSL_DTYPE_F64
@@ -581,29 +582,12 @@ static void test_threads_share_a_context(void **state) {
     oai_graph_destroy(&oai_default_host, s.graph);
 }
 
-typedef struct faulty {
-    int64_t left, n_live;
-} faulty;
-
-static void *faulty_alloc(void *user, size_t bytes, size_t alignment) {
-    faulty *f = user;
-    if (f->left-- <= 0) return NULL;
-    f->n_live++;
-    void *memory = NULL;
-    return posix_memalign(&memory, alignment, bytes ? bytes : 1) == 0 ? memory : NULL;
-}
-
-static void faulty_free(void *user, void *memory) {
-    ((faulty *)user)->n_live--;
-    free(memory);
-}
-
-static oassl_status whole_life(faulty *f, const scaled *s, const char *backend) {
+static oassl_status whole_life(scarce *f, const scaled *s, const char *backend) {
     oassl_context_options options = OASSL_CONTEXT_OPTIONS_INIT;
     options.backend = backend;
     options.backend_path = FAKE("good");
-    options.alloc = faulty_alloc;
-    options.free = faulty_free;
+    options.alloc = scarce_alloc;
+    options.free = scarce_free;
     options.memory_user = f;
     oassl_context *context;
     OAI_TRY(oassl_context_create(&options, &context));
@@ -629,12 +613,12 @@ static void test_every_allocation_may_fail(void **state) {
         oassl_status status = OASSL_STATUS_INTERNAL;
         for (int64_t fail_at = 0; status != OASSL_STATUS_OK; fail_at++) {
             assert_true(fail_at < 2000);
-            faulty f = {.left = fail_at};
+            scarce f = {.left = fail_at};
             status = whole_life(&f, &s, k ? "fake" : "reference");
             /* A plug-in that found no memory to open is not available. */
             if (status != OASSL_STATUS_OK && status != OASSL_STATUS_UNAVAILABLE)
                 assert_int_equal(status, OASSL_STATUS_OUT_OF_MEMORY);
-            assert_int_equal(f.n_live, 0);
+            assert_int_equal(f.live, 0);
         }
     }
     oai_graph_destroy(&oai_default_host, s.graph);

@@ -15,6 +15,7 @@
 #include "data/synth.h"
 #include "oassl/context.h"
 #include "oassl/data.h"
+#include "support/scarce.h"
 
 #define assert_ok(expr)                                                                                               \
     do {                                                                                                              \
@@ -368,30 +369,13 @@ static void test_folder_failures(void **state) {
 
 /* ---- out of memory at every allocation ---- */
 
-typedef struct budget {
-    int64_t left, live;
-} budget;
-
-static void *limited_alloc(void *user, size_t bytes, size_t alignment) {
-    budget *b = user;
-    if (b->left-- <= 0) return NULL;
-    b->live++;
-    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment + alignment);
-}
-
-static void limited_free(void *user, void *memory) {
-    ((budget *)user)->live -= memory != NULL;
-    free(memory);
-}
-
 static void test_out_of_memory(void **state) {
     (void)state;
     oai_synth_options o = small(OAI_SYNTH_SOLO);
     o.n_samples = 1600;
     for (int64_t n = 0;; n++) {
-        budget b = {n, 0};
-        oai_host host = oai_default_host;
-        host.alloc = limited_alloc, host.free = limited_free, host.memory_user = &b;
+        scarce b = {.left = n};
+        oai_host host = scarce_host(&b);
         oai_synth_clip clip;
         oassl_status status = oai_synth_clip_make(&host, &o, 1, &clip);
         oai_synth_clip_free(&clip);
