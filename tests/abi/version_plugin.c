@@ -1,5 +1,5 @@
-/* The example backend as a plug-in of another minor version: OLDER was built when the interface had minor 0, NEWER when it
- * will have more slots, longer structs and a higher minor. */
+/* The example backend as a plug-in of another minor version: OLDER was built when the interface had minor 0, NEWER
+ * when it will have more slots, longer structs and a higher minor. */
 #define oassl_backend_query example_query
 #include "../pkg/backend_example.c"
 #undef oassl_backend_query
@@ -23,7 +23,8 @@ static oassl_status checked_plan_create(oassl_backend_instance *instance, const 
                                         const oassl_backend_param *params, uint32_t n_params,
                                         const oassl_backend_plan_options *options, oassl_backend_plan **out_plan) {
     if (graph->struct_size < GRAPH_0 || options->struct_size < PLAN_OPTIONS_0)
-        return instance->host->fail(instance->host->user, OASSL_STATUS_INTERNAL, "a struct is shorter than in minor 0");
+        return instance->host->fail(instance->host->user, OASSL_STATUS_INTERNAL,
+                                    "a struct is shorter than in minor 0");
     if (!OLDER) return example_plan_create(instance, graph, params, n_params, options, out_plan);
     oassl_backend_plan_options known;
     memset(&known, 0xee, sizeof known);

@@ -55,7 +55,9 @@ static const char *find_backend(const oassl_context *context, const char *name, 
         if (oassl_context_backend(context, i, &info) != OASSL_STATUS_OK) return "oassl_context_backend failed";
         if (strcmp(info.name, name) != 0) continue;
         if (!info.available) return "a backend is there but not available";
-        return (*folder ? strncmp(info.path, folder, strlen(folder)) == 0 : !*info.path) ? NULL : "a backend came from the wrong folder";
+        return (*folder ? strncmp(info.path, folder, strlen(folder)) == 0 : !*info.path)
+                   ? NULL
+                   : "a backend came from the wrong folder";
     }
     return "a backend was not found";
 }
