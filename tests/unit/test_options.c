@@ -90,6 +90,7 @@ static void test_every_field_has_a_key(void **state) {
     options.struct_size = sizeof options;
     options.loss.struct_size = 0;
     options.init = NULL;
+    options.reserved = 0;
     oassl_trainer_options initial = fresh();
     json_t *keys = oai_options_to_json(&initial), *value;
     const char *key;
