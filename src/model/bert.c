@@ -150,7 +150,9 @@ oai_value oai_bert_emit(oai_emitter *emitter, const oai_bert_config *config, oai
 
 /* ---- weights ------------------------------------------------------------------------------------------------- */
 
-oassl_status oai_bert_store_create(const oai_host *host, const oai_bert_config *config, oai_store **out_store) {
+/* `file`: see oai_store_create_for. */
+static oassl_status create_store(const oai_host *host, const oai_bert_config *config, const oai_weights *file,
+                                 oai_store **out_store) {
     oai_builder *builder;
     oai_emitter emitter;
     *out_store = NULL;
@@ -160,10 +162,15 @@ oassl_status oai_bert_store_create(const oai_host *host, const oai_bert_config *
     oai_value mask = oai_input(builder, "mask", OASSL_DTYPE_F32, 4, OAI_SHAPE(1, 1, 1, 1));
     oai_bert_emit(&emitter, config, ids, mask);
     oassl_status status = oai_builder_status(builder);
-    if (status == OASSL_STATUS_OK) status = oai_store_create(host, emitter.params, emitter.n_params, out_store);
+    if (status == OASSL_STATUS_OK)
+        status = oai_store_create_for(host, file, emitter.params, emitter.n_params, out_store);
     oai_emitter_free(&emitter);
     oai_builder_destroy(builder);
     return status;
+}
+
+oassl_status oai_bert_store_create(const oai_host *host, const oai_bert_config *config, oai_store **out_store) {
+    return create_store(host, config, NULL, out_store);
 }
 
 /* `name` as this file calls it: with or without `bert.`, LayerNorm.gamma/beta in old files.  False: not there. */
@@ -216,7 +223,7 @@ oassl_status oai_bert_load(const oai_host *host, const oai_bert_config *config, 
     oai_store *store = NULL;
     *out_store = NULL;
     OAI_TRY(oai_weights_open(host, path, &file));
-    oassl_status status = oai_bert_store_create(host, config, &store);
+    oassl_status status = create_store(host, config, file, &store);
     if (status == OASSL_STATUS_OK) status = read_all(store, file);
     if (status == OASSL_STATUS_OK) warn_unknown(host, store, file);
     oai_weights_close(file);

@@ -165,8 +165,9 @@ oai_value oai_clip_text_emit(oai_emitter *e, const oai_clip_text_config *c, oai_
 
 /* ---- weights ------------------------------------------------------------------------------------------------- */
 
-oassl_status oai_clip_text_store_create(const oai_host *host, const oai_clip_text_config *config,
-                                        oai_store **out_store) {
+/* `file`: see oai_store_create_for. */
+static oassl_status create_store(const oai_host *host, const oai_clip_text_config *config, const oai_weights *file,
+                                 oai_store **out_store) {
     oai_builder *builder;
     oai_emitter emitter;
     *out_store = NULL;
@@ -176,10 +177,16 @@ oassl_status oai_clip_text_store_create(const oai_host *host, const oai_clip_tex
     oai_value pick = oai_input(builder, "pick", OASSL_DTYPE_F32, 3, OAI_SHAPE(1, 1, 1));
     oai_clip_text_emit(&emitter, config, ids, pick);
     oassl_status status = oai_builder_status(builder);
-    if (status == OASSL_STATUS_OK) status = oai_store_create(host, emitter.params, emitter.n_params, out_store);
+    if (status == OASSL_STATUS_OK)
+        status = oai_store_create_for(host, file, emitter.params, emitter.n_params, out_store);
     oai_emitter_free(&emitter);
     oai_builder_destroy(builder);
     return status;
+}
+
+oassl_status oai_clip_text_store_create(const oai_host *host, const oai_clip_text_config *config,
+                                        oai_store **out_store) {
+    return create_store(host, config, NULL, out_store);
 }
 
 /* What OpenAI calls a tensor; rows `first`.. of it are ours for the three thirds of in_proj. */
@@ -267,7 +274,7 @@ oassl_status oai_clip_text_load(const oai_host *host, oai_clip_text_config *conf
     OAI_TRY(oai_weights_open(host, path, &file));
     if (!oai_weights_find(file, "text_projection.weight") && !oai_weights_find(file, "text_projection"))
         config->projection = 0;
-    oassl_status status = oai_clip_text_store_create(host, config, &store);
+    oassl_status status = create_store(host, config, file, &store);
     if (status == OASSL_STATUS_OK) status = read_all(host, store, file, config->width);
     oai_weights_close(file);
     if (status != OASSL_STATUS_OK) {

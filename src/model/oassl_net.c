@@ -61,7 +61,9 @@ static oassl_status set_config(const oai_host *host, oai_store *store, const oai
     return status;
 }
 
-oassl_status oai_net_store_create(const oai_host *host, const oai_net_config *config, oai_store **out_store) {
+/* `file`: see oai_store_create_for. */
+static oassl_status create_store(const oai_host *host, const oai_net_config *config, const oai_weights *file,
+                                 oai_store **out_store) {
     *out_store = NULL;
     oai_builder *builder;
     oai_emitter emitter;
@@ -71,7 +73,8 @@ oassl_status oai_net_store_create(const oai_host *host, const oai_net_config *co
     oai_emitter_init(&emitter, host, builder, false);
     emit_all(&emitter, config);
     oassl_status status = oai_builder_status(builder);
-    if (status == OASSL_STATUS_OK) status = oai_store_create(host, emitter.params, emitter.n_params, &store);
+    if (status == OASSL_STATUS_OK)
+        status = oai_store_create_for(host, file, emitter.params, emitter.n_params, &store);
     if (status == OASSL_STATUS_OK) status = set_config(host, store, config);
     oai_emitter_free(&emitter);
     oai_builder_destroy(builder);
@@ -81,6 +84,10 @@ oassl_status oai_net_store_create(const oai_host *host, const oai_net_config *co
     }
     *out_store = store;
     return OASSL_STATUS_OK;
+}
+
+oassl_status oai_net_store_create(const oai_host *host, const oai_net_config *config, oai_store **out_store) {
+    return create_store(host, config, NULL, out_store);
 }
 
 oassl_status oai_net_load(const oai_host *host, const char *path, const char *const *metadata_keys,
@@ -95,10 +102,10 @@ oassl_status oai_net_load(const oai_host *host, const char *path, const char *co
         if (visual_layer4_stride) out_config->visual.layer4_stride = visual_layer4_stride;
         if (audio_layer4_stride) out_config->audio.layer4_stride = audio_layer4_stride;
     }
-    if (status == OASSL_STATUS_OK) status = oai_net_store_create(host, out_config, &store);
-    if (status == OASSL_STATUS_OK) status = oai_store_load(store, file, "", "", 0);
+    if (status == OASSL_STATUS_OK) status = create_store(host, out_config, file, &store);
     if (status == OASSL_STATUS_OK) status = oai_store_take_metadata(store, file, metadata_keys);
-    oai_weights_close(file);
+    if (status == OASSL_STATUS_OK) status = oai_store_map(store, file);
+    else oai_weights_close(file);
     if (status != OASSL_STATUS_OK) {
         oai_store_destroy(store);
         return status;

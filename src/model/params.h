@@ -92,8 +92,15 @@ typedef struct oai_store oai_store;
 /* One zeroed tensor for each parameter. */
 oassl_status oai_store_create(const oai_host *host, const oai_net_param *params, uint32_t n_params,
                               oai_store **out_store);
-/* The same tensors with the same contents and metadata. */
+/* The same without memory for the tensors (data NULL): oai_store_load() and oai_store_map() take it as they fill. */
+oassl_status oai_store_create_empty(const oai_host *host, const oai_net_param *params, uint32_t n_params,
+                                    oai_store **out_store);
+/* The same tensors, in memory of their own, with the same contents and metadata. */
 oassl_status oai_store_copy(const oai_store *store, oai_store **out_copy);
+/* The same for a network that `file`, which may be NULL, describes and is to fill: FORMAT, before memory is taken, when
+ * it declares far more than it holds. */
+oassl_status oai_store_create_for(const oai_host *host, const oai_weights *file, const oai_net_param *params,
+                                  uint32_t n_params, oai_store **out_store);
 void oai_store_destroy(oai_store *store); /* NULL legal */
 const oai_host *oai_store_host(const oai_store *store);
 uint32_t oai_store_count(const oai_store *store);
@@ -111,6 +118,14 @@ void oai_store_initialize(oai_store *store, uint64_t seed);
 enum { OAI_LOAD_PARTIAL = 1, OAI_LOAD_NO_HEAD = 2 };
 oassl_status oai_store_load(oai_store *store, const oai_weights *file, const char *prefix, const char *file_prefix,
                             uint32_t flags);
+/* Fills an empty store from a whole file of the same model, like oai_store_load(), without copying what can be used as it
+ * lies in the file: such tensors are read-only.  Takes the file over, also on failure. */
+oassl_status oai_store_map(oai_store *store, oai_weights *file);
+/* IO when somebody has written into the mapped file since, whose contents are then nobody's weights and whose end may be
+ * missing: to be asked before mapped tensors are read. */
+oassl_status oai_store_check_file(const oai_store *store);
+/* Mapped tensors leave the process's memory; whoever reads them next gets them from the file again. */
+void oai_store_rest(const oai_store *store);
 /* Atomic; tensors in order of declaration, with the metadata. */
 oassl_status oai_store_save(const oai_store *store, const char *path);
 

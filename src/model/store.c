@@ -1,7 +1,12 @@
 /* The second half of params.h: tensors by name in memory and in files. */
+#include <fcntl.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/rng.h"
 #include "model/params.h"
@@ -17,6 +22,11 @@ struct oai_store {
     oai_strmap by_name;
     text_entry *metadata;
     uint32_t n_metadata;
+    /* of a store that lies in its file: tensors of which `mapped` is 1 point into it */
+    oai_weights *file;
+    uint8_t *mapped; /* [n_tensors], NULL = none */
+    int fd;          /* to see whether somebody writes into the file */
+    struct stat as_loaded;
 };
 
 static oassl_status add_tensor(oai_store *store, const oai_net_param *param) {
@@ -26,21 +36,17 @@ static oassl_status add_tensor(oai_store *store, const oai_net_param *param) {
     for (int32_t k = 0; k < tensor->rank; k++) tensor->count *= tensor->shape[k];
     tensor->name = oai_strdup(store->host, param->name);
     if (!tensor->name) return oai_no_memory(strlen(param->name), "a tensor's name");
-    tensor->data = oai_calloc(store->host, (size_t)tensor->count, sizeof(float));
-    if (!tensor->data) {
-        oai_free(store->host, tensor->name);
-        return oai_no_memory((size_t)tensor->count * sizeof(float), param->name);
-    }
     store->n_tensors++;
     return oai_strmap_put(&store->by_name, tensor->name, strlen(tensor->name), store->n_tensors - 1, NULL);
 }
 
-oassl_status oai_store_create(const oai_host *host, const oai_net_param *params, uint32_t n_params,
-                              oai_store **out_store) {
+oassl_status oai_store_create_empty(const oai_host *host, const oai_net_param *params, uint32_t n_params,
+                                    oai_store **out_store) {
     *out_store = NULL;
     oai_store *store = oai_calloc(host, 1, sizeof *store);
     if (!store) return oai_no_memory(sizeof *store, "a weight store");
     store->host = host;
+    store->fd = -1;
     oai_strmap_init(&store->by_name, host);
     store->tensors = oai_calloc(host, (size_t)n_params + 1, sizeof *store->tensors);
     oassl_status status =
@@ -54,12 +60,60 @@ oassl_status oai_store_create(const oai_host *host, const oai_net_param *params,
     return OASSL_STATUS_OK;
 }
 
+/* A tensor too few, or of another shape, is for oai_store_load to say; a few words of configuration must not make us
+ * take gigabytes. */
+oassl_status oai_store_create_for(const oai_host *host, const oai_weights *file, const oai_net_param *params,
+                                  uint32_t n_params, oai_store **out_store) {
+    const double spare = 1 << 23;
+    double declared = 0, held = 0;
+    *out_store = NULL;
+    for (uint32_t i = 0; i < n_params; i++) {
+        double count = 1;
+        for (int32_t k = 0; k < params[i].rank; k++) count *= (double)params[i].shape[k];
+        declared += count;
+    }
+    for (uint32_t i = 0; file && i < oai_weights_count(file); i++) {
+        const oai_stored_tensor *tensor = oai_weights_at(file, i);
+        size_t element = oai_stored_dtype_bytes(tensor->dtype);
+        if (element) held += (double)(tensor->bytes / element);
+    }
+    if (file && declared > 4 * held + spare)
+        return oai_fail(OASSL_STATUS_FORMAT, "%s: the configuration declares %.0f weights, the file holds %.0f",
+                        oai_weights_path(file), declared, held);
+    return file ? oai_store_create_empty(host, params, n_params, out_store) : oai_store_create(host, params, n_params, out_store);
+}
+
+static oassl_status allocate(const oai_store *store, oai_store_tensor *tensor) {
+    tensor->data = oai_alloc(store->host, (size_t)tensor->count * sizeof(float));
+    return tensor->data ? OASSL_STATUS_OK : oai_no_memory((size_t)tensor->count * sizeof(float), tensor->name);
+}
+
+oassl_status oai_store_create(const oai_host *host, const oai_net_param *params, uint32_t n_params,
+                              oai_store **out_store) {
+    OAI_TRY(oai_store_create_empty(host, params, n_params, out_store));
+    oassl_status status = OASSL_STATUS_OK;
+    for (uint32_t i = 0; i < n_params && status == OASSL_STATUS_OK; i++) {
+        oai_store_tensor *tensor = &(*out_store)->tensors[i];
+        status = allocate(*out_store, tensor);
+        if (status == OASSL_STATUS_OK) memset(tensor->data, 0, (size_t)tensor->count * sizeof(float));
+    }
+    if (status == OASSL_STATUS_OK) return status;
+    oai_store_destroy(*out_store);
+    *out_store = NULL;
+    return status;
+}
+
+static bool is_mapped(const oai_store *store, uint32_t index) { return store->mapped && store->mapped[index]; }
+
 void oai_store_destroy(oai_store *store) {
     if (!store) return;
     for (uint32_t i = 0; i < store->n_tensors; i++) {
         oai_free(store->host, store->tensors[i].name);
-        oai_free(store->host, store->tensors[i].data);
+        if (!is_mapped(store, i)) oai_free(store->host, store->tensors[i].data);
     }
+    oai_free(store->host, store->mapped);
+    oai_weights_close(store->file);
+    if (store->fd >= 0) close(store->fd);
     for (uint32_t i = 0; i < store->n_metadata; i++) {
         oai_free(store->host, store->metadata[i].key);
         oai_free(store->host, store->metadata[i].value);
@@ -80,7 +134,8 @@ oassl_status oai_store_copy(const oai_store *store, oai_store **out_copy) {
         params[i] = (oai_net_param){.name = from->name, .rank = from->rank, .init = from->init, .role = from->role};
         memcpy(params[i].shape, from->shape, sizeof from->shape);
     }
-    oassl_status status = oai_store_create(store->host, params, store->n_tensors, &copy);
+    oassl_status status = oai_store_check_file(store);
+    if (status == OASSL_STATUS_OK) status = oai_store_create(store->host, params, store->n_tensors, &copy);
     oai_free(store->host, params);
     for (uint32_t i = 0; i < store->n_tensors && status == OASSL_STATUS_OK; i++)
         memcpy(copy->tensors[i].data, store->tensors[i].data, (size_t)store->tensors[i].count * sizeof(float));
@@ -172,11 +227,38 @@ static void warn_unknown(const oai_store *store, const oai_weights *file, const 
 
 /* The ReLUs of a network turn a NaN into a zero: what comes out of such weights would look like a result. */
 static oassl_status check_finite(const oai_store_tensor *tensor, const char *path, const char *name) {
-    for (int64_t i = 0; i < tensor->count; i++)
-        if (!isfinite(tensor->data[i]))
-            return oai_fail(OASSL_STATUS_NON_FINITE, "%s: tensor '%s': element %lld is %g", path, name, (long long)i,
-                            tensor->data[i]);
+    const float *x = tensor->data;
+    for (int64_t i = 0; i < tensor->count;) {
+        int64_t end = i + 4096 < tensor->count ? i + 4096 : tensor->count;
+        uint32_t bad = 0; /* a loop without an exit, which vectorises */
+        for (int64_t k = i; k < end; k++) bad |= !(fabsf(x[k]) <= FLT_MAX);
+        for (; bad && i < end; i++)
+            if (!isfinite(x[i]))
+                return oai_fail(OASSL_STATUS_NON_FINITE, "%s: tensor '%s': element %lld is %g", path, name, (long long)i, x[i]);
+        i = end;
+    }
     return OASSL_STATUS_OK;
+}
+
+/* Takes a tensor of the file as it lies there, if it can be read like that.  Checks of shape and type are
+ * oai_weights_read()'s. */
+static bool take_mapped(oai_store *store, uint32_t index, const oai_stored_tensor *stored) {
+    oai_store_tensor *tensor = &store->tensors[index];
+    bool same = stored->dtype == OASSL_DTYPE_F32 && stored->rank == tensor->rank && (uintptr_t)stored->data % sizeof(float) == 0;
+    for (int32_t k = 0; same && k < tensor->rank; k++) same = stored->shape[k] == tensor->shape[k];
+    if (!same) return false;
+    tensor->data = (float *)stored->data;
+    store->mapped[index] = 1;
+    return true;
+}
+
+static oassl_status load_tensor(oai_store *store, uint32_t index, const oai_weights *file, const char *name) {
+    oai_store_tensor *tensor = &store->tensors[index];
+    if (!store->mapped || !take_mapped(store, index, oai_weights_find(file, name))) {
+        if (!tensor->data) OAI_TRY(allocate(store, tensor));
+        OAI_TRY(oai_weights_read(file, name, tensor->rank, tensor->shape, tensor->data));
+    }
+    return check_finite(tensor, oai_weights_path(file), name);
 }
 
 oassl_status oai_store_load(oai_store *store, const oai_weights *file, const char *prefix, const char *file_prefix,
@@ -194,8 +276,7 @@ oassl_status oai_store_load(oai_store *store, const oai_weights *file, const cha
             if (n_missing++ == 0) snprintf(missing, sizeof missing, "%s", name);
             continue;
         }
-        OAI_TRY(oai_weights_read(file, name, tensor->rank, tensor->shape, tensor->data));
-        OAI_TRY(check_finite(tensor, oai_weights_path(file), name));
+        OAI_TRY(load_tensor(store, i, file, name));
         n_read++;
     }
     if (n_missing > 0 && (!(flags & OAI_LOAD_PARTIAL) || n_read == 0)) {
@@ -208,7 +289,53 @@ oassl_status oai_store_load(oai_store *store, const oai_weights *file, const cha
     return OASSL_STATUS_OK;
 }
 
+/* ---- lying in the file --------------------------------------------------------------------------------------- */
+
+/* Where the mapped tensors are, widened to whole pages. */
+static bool mapped_pages(const oai_store *store, void **out_start, size_t *out_bytes) {
+    uintptr_t first = UINTPTR_MAX, end = 0, page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (uint32_t i = 0; i < store->n_tensors; i++) {
+        if (!is_mapped(store, i)) continue;
+        uintptr_t at = (uintptr_t)store->tensors[i].data, after = at + (size_t)store->tensors[i].count * sizeof(float);
+        if (at < first) first = at;
+        if (after > end) end = after;
+    }
+    if (end <= first) return false;
+    *out_start = (void *)(first / page * page);
+    *out_bytes = (end + page - 1) / page * page - (uintptr_t)*out_start;
+    return true;
+}
+
+oassl_status oai_store_map(oai_store *store, oai_weights *file) {
+    store->mapped = oai_calloc(store->host, (size_t)store->n_tensors + 1, 1);
+    store->file = file;
+    if (!store->mapped) return oai_no_memory(store->n_tensors, "a weight store");
+    store->fd = open(oai_weights_path(file), O_RDONLY | O_CLOEXEC);
+    if (store->fd >= 0 && fstat(store->fd, &store->as_loaded) != 0) {
+        close(store->fd);
+        store->fd = -1; /* gone already: nobody can write into it by its name */
+    }
+    return oai_store_load(store, file, "", "", 0);
+}
+
+oassl_status oai_store_check_file(const oai_store *store) {
+    struct stat now;
+    if (store->fd < 0 || fstat(store->fd, &now) != 0) return OASSL_STATUS_OK;
+    const struct stat *then = &store->as_loaded;
+    if (now.st_size == then->st_size && now.st_mtim.tv_sec == then->st_mtim.tv_sec && now.st_mtim.tv_nsec == then->st_mtim.tv_nsec)
+        return OASSL_STATUS_OK;
+    return oai_fail(OASSL_STATUS_IO, "%s was written into after it was loaded as a model: load it again (and replace such files, by renaming, "
+                                     "instead of writing into them)", oai_weights_path(store->file));
+}
+
+void oai_store_rest(const oai_store *store) {
+    void *start;
+    size_t bytes;
+    if (mapped_pages(store, &start, &bytes)) madvise(start, bytes, MADV_DONTNEED);
+}
+
 oassl_status oai_store_save(const oai_store *store, const char *path) {
+    OAI_TRY(oai_store_check_file(store));
     oai_stored_tensor *tensors = oai_calloc(store->host, (size_t)store->n_tensors + 1, sizeof *tensors);
     oai_metadata *metadata = oai_calloc(store->host, (size_t)store->n_metadata + 1, sizeof *metadata);
     oassl_status status = OASSL_STATUS_OK;

@@ -149,7 +149,7 @@ static oassl_status is_clip(const oai_host *host, const char *path, bool *out_cl
     OAI_TRY(oai_json_load(host, path, &object));
     oassl_status status = OASSL_STATUS_OK;
     if (oai_json_has(object, "model_type")) status = oai_json_string(object, "model_type", &type);
-    *out_clip = strcmp(type, "clip") == 0 || strcmp(type, "clip_text_model") == 0;
+    *out_clip = status == OASSL_STATUS_OK && (strcmp(type, "clip") == 0 || strcmp(type, "clip_text_model") == 0);
     json_decref(object);
     return status == OASSL_STATUS_OK ? status : oai_fail_within(status, "%s", path);
 }

@@ -89,7 +89,31 @@ def weights():
                                          {"oassl_config": json.dumps(PAIR), "oassl_training": json.dumps(TRAINING), "oassl_calibration": json.dumps(CALIBRATION)}))
     put("weights", "lvs", safetensors({"imgnet.conv1.weight": ("F16", [1, 3, 7, 7]), "audnet.conv1_a.weight": ("F16", [1, 1, 7, 7]),
                                        "text_proj.weight": ("F16", [8, 2])}))
+    put("weights", "wide", safetensors({"a": ("F32", [1])}, {"oassl_config": json.dumps({**CLASSIFIER, "visual": {**TRUNK, "width": 1024}})}))
     put("weights", "empty", struct.pack("<Q", 2) + b"{}")
+
+
+def encoders():
+    bert = {"embeddings.word_embeddings.weight": [5, 2], "embeddings.position_embeddings.weight": [8, 2], "embeddings.token_type_embeddings.weight": [1, 2]}
+    bert |= {f"embeddings.LayerNorm.{k}": [2] for k in ("gamma", "beta")}
+    for name, out, inside in (("attention.self.query", 2, 2), ("attention.self.key", 2, 2), ("attention.self.value", 2, 2), ("attention.output.dense", 2, 2),
+                              ("intermediate.dense", 3, 2), ("output.dense", 2, 3)):
+        bert |= {f"encoder.layer.0.{name}.weight": [out, inside], f"encoder.layer.0.{name}.bias": [out]}
+    for name in ("attention.output", "output"):
+        bert |= {f"encoder.layer.0.{name}.LayerNorm.{k}": [2] for k in ("weight", "bias")}
+    config = {"model_type": "bert", "vocab_size": 5, "hidden_size": 2, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 3,
+              "max_position_embeddings": 8, "type_vocab_size": 1}
+    put("encoder", "bert", parts(json.dumps(config), json.dumps({"pooling_mode_mean_tokens": True}), safetensors({k: ("F16", v) for k, v in bert.items()})))
+    put("encoder", "bert-wide", parts(json.dumps({**config, "hidden_size": 65536, "num_hidden_layers": 100}), " ", safetensors({"a": ("F16", [1])})))
+    clip = {"token_embedding.weight": [5, 64], "positional_embedding": [4, 64], "ln_final.weight": [64], "ln_final.bias": [64], "text_projection": [64, 2]}
+    put("encoder", "openai", parts("", safetensors({k: ("U8" if k == "x" else "F16", v) for k, v in clip.items()})))
+    small = {"vocab_size": 5, "hidden_size": 2, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 3, "max_position_embeddings": 8, "projection_dim": 2}
+    text = {"embeddings.token_embedding.weight": [5, 2], "embeddings.position_embedding.weight": [8, 2], "final_layer_norm.weight": [2], "final_layer_norm.bias": [2]}
+    for name, out, inside in (("self_attn.q_proj", 2, 2), ("self_attn.k_proj", 2, 2), ("self_attn.v_proj", 2, 2), ("self_attn.out_proj", 2, 2), ("mlp.fc1", 3, 2), ("mlp.fc2", 2, 3)):
+        text |= {f"encoder.layers.0.{name}.weight": [out, inside], f"encoder.layers.0.{name}.bias": [out]}
+    text |= {f"encoder.layers.0.layer_norm{n}.{k}": [2] for n in (1, 2) for k in ("weight", "bias")}
+    tensors = {"text_model." + k: ("F16", v) for k, v in text.items()} | {"text_projection.weight": ("F16", [2, 2])}
+    put("encoder", "clip", parts(json.dumps({"model_type": "clip_text_model", **small}), " ", safetensors(tensors)))
 
 
 # ---- texts -----------------------------------------------------------------------------------------------------
@@ -400,7 +424,7 @@ def graphs():
 
 
 if __name__ == "__main__":
-    for make in (weights, captions, manifests, annotations, configs, vocabularies, arrays, pictures, sounds, graphs):
+    for make in (weights, encoders, captions, manifests, annotations, configs, vocabularies, arrays, pictures, sounds, graphs):
         make()
     for folder in sorted(CORPUS.iterdir()):
         print(folder.name, len(list(folder.iterdir())), "files", sum(f.stat().st_size for f in folder.iterdir()), "bytes")
