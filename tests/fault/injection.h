@@ -1,8 +1,9 @@
 /* Injecting faults: a call is repeated with its first, second, ... request for something refused, and each time the
  * call must end in a status, leave nothing behind, and give the untroubled result when it is repeated untroubled.
  *
- * Every point is tried when there are at most `OASSL_FAULT_POINTS` of them (environment; default below, 0 = no limit);
- * else the first two thirds of that number, and a seeded sample of the rest. */
+ * Every point is tried when there are at most OASSL_FAULT_POINTS of them (environment; default below, a quarter of it
+ * for slow operations; 0 = no limit, `./dev faults`); else the first two thirds of that number, and a seeded sample of
+ * the rest. */
 #ifndef TEST_FAULT_INJECTION_H
 #define TEST_FAULT_INJECTION_H
 
@@ -24,7 +25,7 @@ typedef struct operation {
     oassl_status (*open)(void);
     oassl_status (*run)(uint64_t *digest);
     void (*close)(void);
-    bool each;
+    bool each, slow;
     const char *dead; /* what a dead object says when it is used again; NULL = it must stay usable */
     const char *out;  /* file or folder that it writes */
     const char *late; /* what may be missing after a failure: see test_disk.c */
@@ -40,17 +41,17 @@ typedef struct injector {
     bool (*fits)(oassl_status status); /* an answer that suits the refusal */
 } injector;
 
-enum { DEFAULT_POINTS = 1500 };
+enum { DEFAULT_POINTS = 600 };
 
-static inline long injection_limit(void) {
+static inline long injection_limit(const operation *op) {
     const char *text = getenv("OASSL_FAULT_POINTS");
     long limit = text ? strtol(text, NULL, 10) : DEFAULT_POINTS;
-    return limit > 0 ? limit : 1L << 60;
+    return limit <= 0 ? 1L << 60 : op->slow ? limit / 4 + 1 : limit;
 }
 
 /* The point after `k` of n. */
-static inline long next_point(long k, long n, oai_rng *rng) {
-    long limit = injection_limit(), dense = 2 * limit / 3;
+static inline long next_point(const operation *op, long k, long n, oai_rng *rng) {
+    long limit = injection_limit(op), dense = 2 * limit / 3;
     if (n <= limit || k + 1 < dense) return k + 1;
     long step = (n - dense) / (limit - dense) + 1;
     return k + 1 + (long)oai_rng_below(rng, (uint32_t)(2 * step - 1));
@@ -149,7 +150,7 @@ static long inject_everywhere(const injector *in, const operation *op) {
     }
     if (!op->each && must_run(op) != want) fail_msg("%s: gives another result every time", op->name);
     long live = in->live();
-    for (long at = 0; at < tally.n; at = next_point(at, tally.n, &rng)) {
+    for (long at = 0; at < tally.n; at = next_point(op, at, tally.n, &rng)) {
         inject_at(in, op, at, want, &tally);
         if (in->live() != live)
             complain(&tally, "%s: %s %ld refused: %ld blocks leaked", op->name, in->what, at, in->live() - live);

@@ -217,8 +217,9 @@ static oassl_status run_trainer_step(uint64_t *digest) {
 /* Three steps with two validations, checkpoints and the fit of the confidence. */
 static oassl_status run_trainer_run(uint64_t *digest) {
     OAI_TRY(oassl_trainer_run(trainer));
-    OAI_TRY(digest_trainer(digest));
-    *digest = digest_file(*digest, AT("run/best.safetensors"));
+    *digest = digest_file(0, AT("run/best.safetensors"));
+    OAI_TRY(oassl_trainer_save_model(trainer, AT("run/end.safetensors")));
+    *digest = digest_file(*digest, AT("run/end.safetensors"));
     return OASSL_STATUS_OK;
 }
 
@@ -436,19 +437,19 @@ static oassl_status run_save_npy(uint64_t *digest) {
 static const operation named_operations[] = {
     {"create a context", NULL, run_context, NULL},
     {"load a model", NULL, run_model_load, NULL},
-    {"localise, plans included", open_model, run_cold_localizer, close_model, .each = true},
+    {"localise, plans included", open_model, run_cold_localizer, close_model, .each = true, .slow = true},
     {"localise", open_localizer, run_localizer, close_localizer},
-    {"create a trainer", NULL, run_trainer_create, NULL},
-    {"one training step", open_trainer, run_trainer_step, close_trainer, .each = true, .dead = SPOILT, .out = AT("run")},
-    {"encode captions", NULL, run_captions_encode, NULL, .out = AT("out.npz")},
-    {"evaluate", open_model, run_evaluate, close_model, .each = true},
+    {"create a trainer", NULL, run_trainer_create, NULL, .slow = true},
+    {"one training step", open_trainer, run_trainer_step, close_trainer, .each = true, .slow = true, .dead = SPOILT, .out = AT("run")},
+    {"encode captions", NULL, run_captions_encode, NULL, .slow = true, .out = AT("out.npz")},
+    {"evaluate", open_model, run_evaluate, close_model, .each = true, .slow = true},
 };
 
 static const operation writing_operations[] = {
-    {"save a model", open_model, run_model_save, close_model, .out = AT("out.safetensors")},
-    {"make a text encoder", NULL, run_make_text, NULL, .out = AT("out_encoder")},
+    {"save a model", open_model, run_model_save, close_model, .slow = true, .out = AT("out.safetensors")},
+    {"make a text encoder", NULL, run_make_text, NULL, .slow = true, .out = AT("out_encoder")},
     {"import annotations", NULL, run_import, NULL, .out = AT("out.jsonl")},
-    {"write built-in data", NULL, run_synth, NULL, .out = AT("out_synth")},
+    {"write built-in data", NULL, run_synth, NULL, .slow = true, .out = AT("out_synth")},
     {"save a PNG", NULL, run_save_png, NULL, .out = AT("out.png")},
     {"save a JPEG", NULL, run_save_jpeg, NULL, .out = AT("out.jpg")},
     {"save a WAV", NULL, run_save_wav, NULL, .out = AT("out.wav")},
@@ -472,6 +473,6 @@ static const operation other_operations[] = {
 
 /* Validations and checkpoints included; for faults that need no thousands of repetitions. */
 static const operation whole_training = {
-    "train", open_trainer, run_trainer_run, close_trainer, .each = true, .dead = SPOILT, .out = AT("run")};
+    "train", open_trainer, run_trainer_run, close_trainer, .each = true, .slow = true, .dead = SPOILT, .out = AT("run")};
 
 #endif

@@ -27,26 +27,38 @@ static struct {
     long at, seen, live; /* live: blocks of the heap, the context's left out */
 } heap;
 
-/* libsndfile 1.2.0 uses what malloc gave it unseen, and crashes: its own requests are left alone, but for
- * test_sound_files(), which looks at that in a child. */
-static uintptr_t sndfile_begin, sndfile_end;
-static bool sndfile_too;
+/* libsndfile 1.2.0 and libsoxr 0.1.3 use what malloc gave them unseen, and crash: their own requests are left alone, but
+ * for test_careless_libraries(), which looks at that in a child. */
+static struct {
+    const char *name;
+    uintptr_t begin, end;
+} careless[] = {{"libsndfile", 0, 0}, {"libsoxr", 0, 0}};
+enum { N_CARELESS = sizeof careless / sizeof *careless };
+static bool careless_too;
 
-static int find_sndfile(struct dl_phdr_info *info, size_t bytes, void *user) {
+static int find_careless(struct dl_phdr_info *info, size_t bytes, void *user) {
     (void)bytes, (void)user;
-    if (!strstr(info->dlpi_name, "libsndfile")) return 0;
-    sndfile_begin = info->dlpi_addr;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        uintptr_t end = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr + info->dlpi_phdr[i].p_memsz;
-        if (info->dlpi_phdr[i].p_type == PT_LOAD && end > sndfile_end) sndfile_end = end;
+    for (int k = 0; k < N_CARELESS; k++) {
+        if (!strstr(info->dlpi_name, careless[k].name)) continue;
+        careless[k].begin = info->dlpi_addr;
+        for (int i = 0; i < info->dlpi_phnum; i++) {
+            uintptr_t end = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr + info->dlpi_phdr[i].p_memsz;
+            if (info->dlpi_phdr[i].p_type == PT_LOAD && end > careless[k].end) careless[k].end = end;
+        }
     }
-    return 1;
+    return 0;
+}
+
+static bool is_careless(uintptr_t caller) {
+    for (int k = 0; k < N_CARELESS; k++)
+        if (caller >= careless[k].begin && caller < careless[k].end) return true;
+    return false;
 }
 
 /* Counts a request; true if it is the one to refuse. */
 static bool refused_to(const void *caller) {
     if (!__atomic_load_n(&heap.armed, __ATOMIC_RELAXED)) return false;
-    if (!sndfile_too && (uintptr_t)caller >= sndfile_begin && (uintptr_t)caller < sndfile_end) return false;
+    if (!careless_too && is_careless((uintptr_t)caller)) return false;
     if (__atomic_fetch_add(&heap.seen, 1, __ATOMIC_RELAXED) != __atomic_load_n(&heap.at, __ATOMIC_RELAXED)) return false;
     __atomic_store_n(&heap.fired, true, __ATOMIC_RELAXED);
     if (getenv("OASSL_FAULT_TRACE")) {
@@ -130,7 +142,8 @@ static int set_up(void **state) {
     (void)state;
     void *frames[4];
     backtrace(frames, 4); /* loads libgcc */
-    assert_true(dl_iterate_phdr(find_sndfile, NULL));
+    dl_iterate_phdr(find_careless, NULL);
+    for (int k = 0; k < N_CARELESS; k++) assert_true(careless[k].end > 0);
     write_inputs();
     fault_options.backend = "reference"; /* oneDNN 2.6's dnnl_engine_create crashes when malloc fails in it */
     fault_options.n_threads = 1;
@@ -162,13 +175,13 @@ static void test_other(void **state) {
 }
 
 /* 0 = answered as it should, 1 = wrong, 2 = crashed. */
-static int load_sound_in_child(long at) {
+static int run_in_child(oassl_status (*run)(uint64_t *), long at) {
     pid_t child = fork();
     if (child == 0) {
         uint64_t digest = 0;
         signal(SIGSEGV, SIG_DFL); /* cmocka's would go on in the parent's code */
         arm(at);
-        oassl_status status = run_load_sound(&digest);
+        oassl_status status = run(&digest);
         disarm();
         _exit(status != OASSL_STATUS_OK && !fits(status));
     }
@@ -177,26 +190,31 @@ static int load_sound_in_child(long at) {
     return WIFSIGNALED(how) ? 2 : WEXITSTATUS(how);
 }
 
-/* Crashes are libsndfile's, and only counted. */
-static void test_sound_files(void **state) {
-    (void)state;
+static void look_at_careless(const char *name, oassl_status (*run)(uint64_t *)) {
     uint64_t digest = 0;
     long counts[3] = {0}, n;
-    sndfile_too = true;
+    careless_too = true;
     arm(-1);
-    MUST(run_load_sound(&digest));
+    MUST(run(&digest));
     n = disarm();
-    for (long at = 0; at < n; at++) counts[load_sound_in_child(at)]++;
-    sndfile_too = false;
-    print_message("load a sound, libsndfile's requests too: %ld points, %ld wrong, %ld crashes in libsndfile\n", n,
-                  counts[1], counts[2]);
+    for (long at = 0; at < n; at++) counts[run_in_child(run, at)]++;
+    careless_too = false;
+    print_message("%s, its own requests too: %ld points, %ld wrong answers, %ld crashes of its own\n", name, n, counts[1],
+                  counts[2]);
     assert_true(n > 0);
     assert_int_equal(counts[1], 0);
 }
 
+/* Their crashes are only counted. */
+static void test_careless_libraries(void **state) {
+    (void)state;
+    look_at_careless("libsndfile", run_load_sound);
+    look_at_careless("libsoxr", run_logspec);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_named), cmocka_unit_test(test_writing),
-                                       cmocka_unit_test(test_other), cmocka_unit_test(test_sound_files)};
+                                       cmocka_unit_test(test_other), cmocka_unit_test(test_careless_libraries)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
 #endif
