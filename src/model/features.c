@@ -16,17 +16,21 @@ struct oai_features {
     oai_observer *observer; /* NULL = none */
 };
 
+static void rest(void *user) { oai_store_rest(user); }
+
 static oassl_status compile(const oai_features *features, const oai_net_graph *net, oai_plan **out_plan) {
     oassl_backend_param *params = NULL;
     oassl_backend_range *ranges = NULL;
-    oai_plan_options options = {.precision = features->precision};
+    oai_plan_options options = {.precision = features->precision, .after_folding = rest, .user = (void *)features->store};
     uint32_t n_params = 0;
+    OAI_TRY(oai_store_check_file(features->store));
     oassl_status status = oai_store_bind(features->store, &net->emitter, net->graph, &params, &n_params);
     if (status == OASSL_STATUS_OK && features->precision == OASSL_PRECISION_INT8)
         status = oai_ranges_bind(features->store, net->graph, &ranges, &options.n_ranges);
     options.ranges = ranges;
     if (status == OASSL_STATUS_OK)
         status = oai_plan_create(features->context, net->graph, params, n_params, &options, out_plan);
+    oai_store_rest(features->store); /* what the plan wanted of the rest is in the plan */
     oai_free(features->host, ranges);
     oai_free(features->host, params);
     return status;

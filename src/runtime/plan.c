@@ -126,11 +126,12 @@ static oassl_status settle_backend(oai_plan *plan, oassl_backend_plan_options *o
     return check_support(plan, reference, options);
 }
 
-static oassl_status compile(oai_plan *plan) {
+static oassl_status compile(oai_plan *plan, const oai_plan_options *asked) {
     oassl_context *context = plan->context;
     oassl_backend_param *params;
     uint32_t n_params;
     OAI_TRY(oai_plan_split(plan, &params, &n_params));
+    if (asked && asked->after_folding) asked->after_folding(asked->user);
     oassl_status status = OASSL_STATUS_OK;
     if (plan->main) {
         oassl_backend_plan_options options = plan->options;
@@ -208,7 +209,7 @@ oassl_status oai_plan_create(oassl_context *context, const oassl_graph *graph, c
     if (status == OASSL_STATUS_OK) {
         *out_plan = find_cached(plan);
         if (!*out_plan) {
-            status = compile(plan);
+            status = compile(plan, options);
             if (status == OASSL_STATUS_OK) *out_plan = publish(plan);
         }
     }

@@ -23,6 +23,9 @@ typedef struct oai_plan_options {
     int32_t no_fusion;
     const oassl_backend_range *ranges; /* [n_ranges] of an INT8 plan, by value id; copied */
     uint32_t n_ranges;
+    /* Called when all folding is done: params that only folding reads are not read again.  NULL = nobody to tell. */
+    void (*after_folding)(void *user);
+    void *user;
 } oai_plan_options;
 
 /* `params` as in backend.h: one entry a PARAM value, host memory that outlives the plan.  options may be NULL.

@@ -5,6 +5,9 @@
 #include "base/safetensors.h"
 #include "runtime/runtime.h"
 
+/* What becomes of a node. */
+enum { RUN = 0, FOLDED = 1, SCALED = 2 /* folded, but here instead of on the reference backend */ };
+
 /* A folded value may grow that far beyond its inputs: a broadcast constant is better made anew in every run. */
 #define SMALL_BYTES ((uint64_t)64 * 1024)
 
@@ -13,10 +16,10 @@ typedef struct split {
     const oai_host *host;
     const oassl_graph *graph;
     uint8_t *fixed;    /* of values: known before the run */
-    uint8_t *folded;   /* of nodes: evaluated now */
-    uint8_t *frontier; /* of values: made by a folded node, used by another */
+    uint8_t *folded;   /* of nodes: RUN, or how it is evaluated now */
+    uint8_t *frontier; /* of values: made by a folded node, used by one that is not; or the factor of a SCALED node */
     uint8_t *output;   /* of values: asked for by the caller */
-    uint32_t n_folded, n_frontier;
+    uint32_t n_frontier;
     uint32_t *outputs; /* scratch list of value ids */
 } split;
 
@@ -38,6 +41,23 @@ static int can_fold(const split *s, const oassl_graph_node *node) {
     return out_bytes <= SMALL_BYTES || out_bytes <= 2 * in_bytes;
 }
 
+/* Batch normalisation in a convolution's weights: a param times one factor for each of its first extent.  It is most of
+ * all folding, and nobody waits for a general product to walk through 20 million small rows. */
+static int is_scaling(const split *s, const oassl_graph_node *node) {
+    if (node->op != OASSL_OP_MUL) return 0;
+    const uint32_t *in = &s->graph->operands[node->first_input];
+    const oassl_graph_value *x = &s->graph->values[in[0]], *factor = &s->graph->values[in[1]];
+    if (x->kind != OASSL_VALUE_PARAM || x->dtype != OASSL_DTYPE_F32 || factor->kind != OASSL_VALUE_RESULT) return 0;
+    if (x->rank < 2 || factor->rank != x->rank || factor->shape[0] != x->shape[0]) return 0;
+    return oai_value_count(factor) == factor->shape[0];
+}
+
+static void add_to_frontier(split *s, uint32_t id) {
+    if (s->frontier[id]) return;
+    s->frontier[id] = 1;
+    s->n_frontier++;
+}
+
 static void classify(split *s) {
     const oassl_graph *g = s->graph;
     for (uint32_t k = 0; k < g->n_outputs; k++) s->output[g->outputs[k]] = 1;
@@ -46,23 +66,33 @@ static void classify(split *s) {
     for (uint32_t n = 0; n < g->n_nodes; n++) {
         const oassl_graph_node *node = &g->nodes[n];
         if (!s->plan->options.no_fusion && can_fold(s, node)) {
-            s->folded[n] = 1;
-            s->n_folded++;
+            s->folded[n] = FOLDED;
             memset(s->fixed + node->first_output, 1, node->n_outputs);
             continue;
         }
         for (uint32_t k = 0; k < node->n_inputs; k++) {
             uint32_t id = g->operands[node->first_input + k];
-            uint32_t producer = g->values[id].producer;
-            if (g->values[id].kind != OASSL_VALUE_RESULT || !s->folded[producer] || s->frontier[id]) continue;
-            s->frontier[id] = 1;
-            s->n_frontier++;
+            if (g->values[id].kind == OASSL_VALUE_RESULT && s->folded[g->values[id].producer]) add_to_frontier(s, id);
         }
     }
 }
 
+/* Only what no other folded node reads can be left out of what the reference backend evaluates. */
+static void find_scalings(split *s) {
+    const oassl_graph *g = s->graph;
+    for (uint32_t n = 0; n < g->n_nodes; n++)
+        if (s->folded[n] && s->frontier[g->nodes[n].first_output] && is_scaling(s, &g->nodes[n])) s->folded[n] = SCALED;
+    for (uint32_t n = g->n_nodes; n-- > 0;)
+        for (uint32_t k = 0; k < g->nodes[n].n_inputs && s->folded[n] == FOLDED; k++) {
+            const oassl_graph_value *v = &g->values[g->operands[g->nodes[n].first_input + k]];
+            if (v->kind == OASSL_VALUE_RESULT && s->folded[v->producer] == SCALED) s->folded[v->producer] = FOLDED;
+        }
+    for (uint32_t n = 0; n < g->n_nodes; n++)
+        if (s->folded[n] == SCALED) add_to_frontier(s, g->operands[g->nodes[n].first_input + 1]);
+}
+
 /* A graph of the nodes with folded[node] == want whose outputs are the n_outputs in s->outputs.  Values on the
- * frontier become params of the part that does not make them. */
+ * frontier become params of the part that does not make them (those that nothing there reads are removed again). */
 static oassl_status extract(split *s, uint8_t want, uint32_t n_outputs, oassl_graph **out_graph) {
     oassl_graph *copy;
     OAI_TRY(oai_graph_copy(s->host, s->graph, &copy));
@@ -104,39 +134,70 @@ static oassl_status evaluate(split *s, const oassl_graph *graph, void *const *ad
     return status == OASSL_STATUS_OK ? status : oai_fail_within(status, "evaluating constants");
 }
 
-/* Evaluates the folded part into plan->folded and lists its results in params. */
-static oassl_status fold(split *s, oassl_backend_param *params) {
-    const oassl_graph *g = s->graph;
-    size_t total = 0;
-    uint32_t n = 0;
-    for (uint32_t id = 0; id < g->n_values; id++) {
-        if (!s->frontier[id]) continue;
-        s->outputs[n++] = id;
-        total += (value_bytes(&g->values[id]) + 63) / 64 * 64;
-    }
-    oassl_graph *prelude = NULL;
-    void **addresses = oai_alloc(s->host, n * sizeof *addresses);
-    s->plan->folded = oai_alloc(s->host, total);
-    oassl_status status =
-        addresses && s->plan->folded ? extract(s, 1, n, &prelude) : oai_no_memory(total, "folded constants");
-    if (status == OASSL_STATUS_OK) {
-        char *at = s->plan->folded;
-        for (uint32_t k = 0; k < n; k++) {
-            addresses[k] = at;
-            params[k] = (oassl_backend_param){.value = s->outputs[k], .data = at};
-            at += (value_bytes(&g->values[s->outputs[k]]) + 63) / 64 * 64;
-        }
-        status = evaluate(s, prelude, addresses);
-    }
-    oai_graph_destroy(s->host, prelude);
-    oai_free(s->host, addresses);
-    return status;
+static void scale(const float *x, const float *factors, int64_t n_rows, int64_t row, float *out) {
+    for (int64_t i = 0; i < n_rows; i++)
+        for (int64_t k = 0; k < row; k++) out[i * row + k] = x[i * row + k] * factors[i];
 }
 
 static const void *param_data(const oai_plan *plan, uint32_t value) {
     for (uint32_t k = 0; k < plan->n_params; k++)
         if (plan->params[k].value == value) return plan->params[k].data;
     return NULL;
+}
+
+/* addresses[v]: where value v of the frontier is. */
+static void run_scalings(const split *s, void *const *addresses) {
+    const oassl_graph *g = s->graph;
+    for (uint32_t n = 0; n < g->n_nodes; n++) {
+        if (s->folded[n] != SCALED) continue;
+        const uint32_t *in = &g->operands[g->nodes[n].first_input];
+        const oassl_graph_value *x = &g->values[in[0]];
+        scale(param_data(s->plan, in[0]), addresses[in[1]], x->shape[0], oai_value_count(x) / x->shape[0],
+              addresses[g->nodes[n].first_output]);
+    }
+}
+
+/* What the reference backend has to give: s->outputs[0..n) of addresses[v]. */
+static oassl_status run_prelude(split *s, void *const *addresses) {
+    const oassl_graph *g = s->graph;
+    oassl_graph *prelude = NULL;
+    uint32_t n = 0;
+    for (uint32_t id = 0; id < g->n_values; id++)
+        if (s->frontier[id] && s->folded[g->values[id].producer] == FOLDED) s->outputs[n++] = id;
+    if (n == 0) return OASSL_STATUS_OK;
+    void **bound = oai_alloc(s->host, n * sizeof *bound);
+    if (!bound) return oai_no_memory(n * sizeof *bound, "folded constants");
+    for (uint32_t k = 0; k < n; k++) bound[k] = addresses[s->outputs[k]];
+    oassl_status status = extract(s, FOLDED, n, &prelude);
+    if (status == OASSL_STATUS_OK) status = evaluate(s, prelude, bound);
+    oai_graph_destroy(s->host, prelude);
+    oai_free(s->host, bound);
+    return status;
+}
+
+/* Evaluates the folded part into plan->folded and lists its results in params. */
+static oassl_status fold(split *s, oassl_backend_param *params) {
+    const oassl_graph *g = s->graph;
+    size_t total = 0;
+    uint32_t n = 0;
+    for (uint32_t id = 0; id < g->n_values; id++)
+        if (s->frontier[id]) total += (value_bytes(&g->values[id]) + 63) / 64 * 64;
+    void **addresses = oai_calloc(s->host, g->n_values, sizeof *addresses);
+    s->plan->folded = oai_alloc(s->host, total);
+    oassl_status status = addresses && s->plan->folded ? OASSL_STATUS_OK : oai_no_memory(total, "folded constants");
+    if (status == OASSL_STATUS_OK) {
+        char *at = s->plan->folded;
+        for (uint32_t id = 0; id < g->n_values; id++) {
+            if (!s->frontier[id]) continue;
+            addresses[id] = at;
+            params[n++] = (oassl_backend_param){.value = id, .data = at};
+            at += (value_bytes(&g->values[id]) + 63) / 64 * 64;
+        }
+        status = run_prelude(s, addresses);
+    }
+    if (status == OASSL_STATUS_OK) run_scalings(s, addresses);
+    oai_free(s->host, addresses);
+    return status;
 }
 
 /* Outputs that no node makes become copies; s->outputs gets the others. */
@@ -165,10 +226,12 @@ static oassl_status run(split *s, oassl_backend_param *params, uint32_t *out_n_p
     oai_plan *plan = s->plan;
     uint32_t n_outputs = 0, n = 0;
     classify(s);
+    find_scalings(s);
     if (s->n_frontier > 0) OAI_TRY(fold(s, params));
-    n = s->n_frontier;
     OAI_TRY(divide_outputs(s, &n_outputs));
-    if (n_outputs > 0) OAI_TRY(extract(s, 0, n_outputs, &plan->main));
+    if (n_outputs > 0) OAI_TRY(extract(s, RUN, n_outputs, &plan->main));
+    for (uint32_t k = 0; k < s->n_frontier && plan->main; k++) /* without the factors */
+        if (plan->main->values[params[k].value].kind == OASSL_VALUE_PARAM) params[n++] = params[k];
     for (uint32_t k = 0; k < plan->n_params && plan->main; k++)
         if (plan->main->values[plan->params[k].value].kind == OASSL_VALUE_PARAM) params[n++] = plan->params[k];
     *out_n_params = n;
