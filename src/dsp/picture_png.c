@@ -10,6 +10,7 @@ struct png_side {
     const oai_host *host;
     const uint8_t *bytes; /* reading: what is left */
     size_t n_bytes;
+    size_t most_bytes; /* reading: of one block of memory */
     oai_writer *writer; /* writing */
     oassl_status status;
     int memory_failed;
@@ -27,8 +28,11 @@ static void on_warning(png_structp png, png_const_charp text) {
     (void)text;
 }
 
+/* libpng takes what the length of an unimportant chunk declares before it looks whether that much follows; refused, it
+ * goes on without the chunk. */
 static png_voidp take(png_structp png, png_alloc_size_t bytes) {
     struct png_side *side = png_get_mem_ptr(png);
+    if (side->most_bytes && bytes > side->most_bytes) return NULL;
     void *memory = oai_alloc(side->host, bytes);
     if (!memory) side->memory_failed = 1;
     return memory;
@@ -86,7 +90,8 @@ static oassl_status decode(struct png_side *side, png_structp png, png_infop inf
 }
 
 oassl_status oai_png_decode(const oai_host *host, const uint8_t *bytes, size_t n_bytes, oassl_image *out_image) {
-    struct png_side side = {.host = host, .bytes = bytes, .n_bytes = n_bytes};
+    /* Beside the file's own contents, rows of at most 32768 pixels. */
+    struct png_side side = {.host = host, .bytes = bytes, .n_bytes = n_bytes, .most_bytes = n_bytes + ((size_t)1 << 20)};
     png_structp png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &side, on_error, on_warning, &side, take, give);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     if (!info) {
