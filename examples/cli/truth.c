@@ -5,79 +5,11 @@
 
 enum { MAX_SOURCES = OASSL_METRIC_MAX_SOURCES, MAX_BOXES = 64 };
 
-/* One line of the manifest that keeps published numbers. */
-typedef struct line {
-    const char *id; /* in `object` */
-    json_t *object;
-} line;
-
 struct truth_book {
     const oassl_context *context;
     oassl_manifest *manifest;
     uint64_t *numbers, n, n_left_out;
-    line *lines; /* by id */
-    size_t n_lines, room;
 };
-
-/* ---- published numbers ----------------------------------------------------------------------------------------- */
-
-static int by_id(const void *a, const void *b) { return strcmp(((const line *)a)->id, ((const line *)b)->id); }
-
-static int keep_line(truth_book *b, const char *text) {
-    json_error_t error;
-    if (!strstr(text, "\"coordinates\"")) return 1;
-    json_t *object = json_loads(text, 0, &error);
-    const char *id = json_string_value(json_object_get(object, "id"));
-    if (!id || !json_is_string(json_object_get(object, "coordinates"))) return json_decref(object), 1;
-    if (b->n_lines == b->room) {
-        size_t room = b->room ? 2 * b->room : 1024;
-        line *lines = realloc(b->lines, room * sizeof *lines);
-        if (!lines) return json_decref(object), 0;
-        b->lines = lines, b->room = room;
-    }
-    b->lines[b->n_lines++] = (line){id, object};
-    return 1;
-}
-
-static int read_lines(truth_book *b, const char *path) {
-    FILE *file = fopen(path, "r");
-    char *text = NULL;
-    size_t room = 0;
-    int fine = 1;
-    if (!file) return 1; /* the manifest could be read, so this is not it */
-    while (fine && getline(&text, &room, file) >= 0) fine = keep_line(b, text);
-    free(text);
-    fclose(file);
-    return fine;
-}
-
-/* All files named, "a.jsonl,b.jsonl". */
-static int read_published(truth_book *b, const char *data) {
-    char *paths = strdup(data), *rest = NULL;
-    int fine = paths != NULL;
-    for (char *path = fine ? strtok_r(paths, ",", &rest) : NULL; path && fine; path = strtok_r(NULL, ",", &rest)) fine = read_lines(b, path);
-    free(paths);
-    if (b->n_lines) qsort(b->lines, b->n_lines, sizeof *b->lines, by_id);
-    return fine;
-}
-
-static const json_t *published_of(const truth_book *b, const char *id) {
-    line key = {id, NULL};
-    const line *found = b->n_lines ? bsearch(&key, b->lines, b->n_lines, sizeof *b->lines, by_id) : NULL;
-    return found ? found->object : NULL;
-}
-
-/* What the manifest's importer calls them. */
-static int32_t coordinates_of(const json_t *object) {
-    static const struct {
-        const char *name;
-        int32_t value;
-    } names[] = {{"xyxy 0..1", OASSL_BOX_NORMALISED}, {"xywh 0..1", OASSL_BOX_XYWH}, {"xyxy 256", OASSL_BOX_OF_256}, {"xyxy 224", OASSL_BOX_OF_224}};
-    const char *name = json_string_value(json_object_get(object, "coordinates"));
-    for (size_t i = 0; name && i < sizeof names / sizeof *names; i++)
-        if (strcmp(name, names[i].name) == 0) return names[i].value;
-    return -1;
-}
 
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
 
@@ -126,15 +58,12 @@ int truth_open(const oassl_context *context, const char *data, const char *split
     oassl_status status = oassl_manifest_load(context, data, &options, &b->manifest);
     if (status == OASSL_STATUS_OK) status = choose(b, split, mixtures);
     if (status != OASSL_STATUS_OK) return cli_failed(status);
-    if (!read_published(b, data)) return fputs("oassl: no memory for the truth\n", stderr), 1;
     if (b->n == 0) fprintf(stderr, "oassl: %s: split '%s' has no record with boxes or masks\n", data, split);
     return b->n == 0 ? 2 : 0;
 }
 
 void truth_close(truth_book *b) {
     if (!b) return;
-    for (size_t i = 0; i < b->n_lines; i++) json_decref(b->lines[i].object);
-    free(b->lines);
     free(b->numbers);
     oassl_manifest_destroy(b->manifest);
     free(b);
@@ -156,15 +85,6 @@ void truth_release(void *kept) {
     page *p = kept;
     for (int k = 0; p && k < MAX_SOURCES; k++) free(p->masks[k]);
     free(p);
-}
-
-static uint32_t read_boxes(const json_t *source, double (*out)[4]) {
-    const json_t *one = json_object_get(source, "raw_box"), *list = json_object_get(source, "raw_boxes");
-    uint32_t n = one ? 1 : (uint32_t)json_array_size(list);
-    if (n > MAX_BOXES) n = MAX_BOXES;
-    for (uint32_t i = 0; i < n; i++)
-        for (size_t c = 0; c < 4; c++) out[i][c] = json_number_value(json_array_get(one ? one : json_array_get(list, i), c));
-    return n;
 }
 
 static oassl_status load_mask(const truth_book *b, const char *path, int32_t *width, int32_t *height, uint8_t **out_mask) {
@@ -196,22 +116,19 @@ static oassl_status frame_of(const truth_book *b, const oassl_record *r, int32_t
     return OASSL_STATUS_OK;
 }
 
-/* Boxes by the published numbers when the manifest has them, else by its own in pixels of the frame. */
-static void take_boxes(const oassl_record *r, uint32_t s, const json_t *published, double (*numbers)[4], oassl_metric_truth *out) {
+/* Boxes by the annotation's own numbers when the manifest has them, else by its own in pixels of the frame. */
+static void take_boxes(const oassl_record *r, uint32_t s, double (*room)[4], oassl_metric_truth *out) {
     const oassl_record_source *from = &r->sources[s];
-    const json_t *source = json_array_get(json_object_get(published, "sources"), s);
-    int32_t kind = coordinates_of(published);
-    out->numbers = (const double(*)[4])numbers;
-    out->numbers_are = OASSL_BOX_PIXELS;
-    if (kind >= 0 && (out->n_boxes = read_boxes(source, numbers)) > 0) {
-        out->numbers_are = kind;
+    if (r->numbers_are && from->n_numbers) {
+        out->numbers = from->numbers, out->n_boxes = from->n_numbers, out->numbers_are = r->numbers_are;
         return;
     }
+    out->numbers = (const double(*)[4])room, out->numbers_are = OASSL_BOX_PIXELS;
     out->n_boxes = from->n_boxes < MAX_BOXES ? from->n_boxes : MAX_BOXES;
     for (uint32_t i = 0; i < out->n_boxes; i++)
-        for (int c = 0; c < 4; c++) numbers[i][c] = (double)from->boxes[i][c];
+        for (int c = 0; c < 4; c++) room[i][c] = (double)from->boxes[i][c];
     if (out->n_boxes) return;
-    memset(numbers, 0, sizeof *numbers); /* nothing is inside */
+    memset(room, 0, sizeof *room); /* nothing is inside */
     out->n_boxes = 1;
 }
 
@@ -220,7 +137,7 @@ static oassl_status take_source(const truth_book *b, const oassl_record *r, uint
     oassl_metric_truth *t = &p->sources[k];
     int32_t width = 0, height = 0;
     *t = (oassl_metric_truth){.label = r->sources[s].label, .consensus = r->consensus, .part = part};
-    if (!r->sources[s].mask) return take_boxes(r, s, published_of(b, r->id), p->numbers[k], t), OASSL_STATUS_OK;
+    if (!r->sources[s].mask) return take_boxes(r, s, p->numbers[k], t), OASSL_STATUS_OK;
     oassl_status status = load_mask(b, r->sources[s].mask, &width, &height, &p->masks[k]);
     if (status != OASSL_STATUS_OK) return status;
     if (k > 0 && (out->width != width || out->height != height)) return OASSL_STATUS_SHAPE_MISMATCH;

@@ -6,6 +6,10 @@
  * value at index floor(n/2) of the sorted map; "adaptive": the A largest, A the area of the truth), and compared by
  * consensus IoU; all in double precision.
  *
+ * Maps that come as F32 are scored by the published protocols in single precision, step by step as those evaluators' NumPy,
+ * PyTorch (on a CPU with FMA) and OpenCV (its own code, not Intel's IPP) do, resizing included: ties are ties where theirs
+ * are.  F64 maps follow the same rules in double precision.
+ *
  * Published numbers come from evaluators that disagree: other kernels, > for >=, success rates here and means there.
  * `protocols` names any number of them, to be reproduced in the same pass over the maps, flaws included; each result
  * says which.  oassl_metric_protocol() lists the names, oassl_metric_protocol_rules() explains one.  Figures of
@@ -241,9 +245,9 @@ OASSL_API oassl_status oassl_metric_json(oassl_metric *metric, char *out_text, u
 /* ---- heat-maps made elsewhere ---------------------------------------------------------------------------------- */
 
 /* A stack or a folder of heat-maps, as `oassl metrics` reads them:
- *   maps.npy    [N, h, w], or [N, K, h, w] for K maps a sample; mapped, not read into memory
- *   maps.npz    "maps" as above; optionally "ids" [N] (text), "counts" [N] (of the K maps the first so many are there),
- *               "objects" [N, h, w] (object maps), "confidence" [N]
+ *   maps.npy    [N, h, w], or [N, K, h, w] for K maps a sample; read one by one
+ *   maps.npz    "maps" as above, but the file is read whole; optionally "ids" [N] (text), "counts" [N] (of the K maps the
+ *               first so many are there), "objects" [N, h, w] (object maps), "confidence" [N]
  *   folder      <id>.npy, each [h, w] or [K, h, w]
  * Elements are f4, f8, f2, i4, i8 or u1.  Any number of threads may read. */
 typedef struct oassl_maps oassl_maps;

@@ -2,10 +2,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/file.h"
@@ -21,7 +23,8 @@ struct oassl_maps {
     uint64_t n;
     oai_strmap index;
     bool is_folder;
-    oai_file_map file; /* of a .npy */
+    int fd;         /* of a .npy, read sample by sample: memory does not grow with the stack; -1 = none */
+    size_t data_at; /* where its elements begin */
     oai_npy maps, counts, objects, confidence; /* of a stack */
 };
 
@@ -72,12 +75,13 @@ static oassl_status check_stack(const oassl_maps *m, const oai_npy *a, const cha
 }
 
 static oassl_status open_npy(oassl_maps *m) {
-    size_t header;
-    OAI_TRY(oai_file_map_open(m->path, &m->file));
-    oassl_status status = oai_npy_parse(m->file.data, m->file.bytes, &m->maps, &header);
+    oai_file_map file;
+    OAI_TRY(oai_file_map_open(m->path, &file));
+    oassl_status status = oai_npy_parse(file.data, file.bytes, &m->maps, &m->data_at);
+    oai_file_map_close(&file);
     if (status != OASSL_STATUS_OK) return oai_fail_within(status, "%s", m->path);
-    if (header % 8) return oai_fail(OASSL_STATUS_FORMAT, "%s: header of %zu bytes, expected a multiple of 8", m->path, header);
-    m->maps.data = (void *)(m->file.data + header);
+    m->fd = open(m->path, O_RDONLY | O_CLOEXEC);
+    if (m->fd < 0) return oai_fail(OASSL_STATUS_IO, "%s: %s", m->path, strerror(errno));
     OAI_TRY(check_stack(m, &m->maps, "the array", 3, 4));
     m->n = (uint64_t)m->maps.shape[0];
     return OASSL_STATUS_OK;
@@ -167,7 +171,7 @@ oassl_status oai_maps_open(const oai_host *host, const char *path, oassl_maps **
         return oai_fail(errno == ENOENT ? OASSL_STATUS_NOT_FOUND : OASSL_STATUS_IO, "%s: %s", path, strerror(errno));
     oassl_maps *m = oai_calloc(host, 1, sizeof *m);
     if (!m) return oai_no_memory(sizeof *m, "heat-maps");
-    m->host = host;
+    m->host = host, m->fd = -1;
     oai_arena_init(&m->arena, host);
     oai_strmap_init(&m->index, host);
     m->path = oai_arena_text(&m->arena, path, strlen(path));
@@ -184,11 +188,11 @@ oassl_status oai_maps_open(const oai_host *host, const char *path, oassl_maps **
 
 void oai_maps_close(oassl_maps *m) {
     if (!m) return;
-    if (!m->file.data) oai_npy_free(&m->maps);
+    oai_npy_free(&m->maps);
     oai_npy_free(&m->counts);
     oai_npy_free(&m->objects);
     oai_npy_free(&m->confidence);
-    oai_file_map_close(&m->file);
+    if (m->fd >= 0) close(m->fd);
     oai_free(m->host, m->ids);
     oai_strmap_free(&m->index);
     oai_arena_free(&m->arena);
@@ -211,6 +215,7 @@ oassl_status oai_maps_find(const oassl_maps *m, const char *id, uint64_t *out_in
 typedef struct owned {
     oai_npy file;
     double *values;
+    void *read; /* of a .npy: the sample's elements as they are in the file */
 } owned;
 
 /* The map that begins at element `first`: in place when the metric can read it, else as doubles at `values`. */
@@ -259,6 +264,19 @@ static oassl_status get_from_folder(const oassl_maps *m, uint64_t index, oassl_m
     return fill(m, a, 0, k, index, set);
 }
 
+static oassl_status read_sample(const oassl_maps *m, uint64_t index, size_t bytes, owned *own) {
+    if (!(own->read = oai_alloc(m->host, bytes))) return oai_no_memory(bytes, "heat-maps");
+    for (size_t done = 0; done < bytes;) {
+        ssize_t n = pread(m->fd, (char *)own->read + done, bytes - done, (off_t)(m->data_at + index * bytes + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0)
+            return oai_fail(OASSL_STATUS_IO, "%s: sample %llu: %s", m->path, (unsigned long long)index,
+                            n < 0 ? strerror(errno) : "the file ends there now");
+        done += (size_t)n;
+    }
+    return OASSL_STATUS_OK;
+}
+
 static oassl_status get_from_stack(const oassl_maps *m, uint64_t index, oassl_map_set *set) {
     const oai_npy *a = &m->maps;
     int64_t each = a->rank == 4 ? a->shape[1] : 1, k = each, size = a->shape[a->rank - 2] * a->shape[a->rank - 1];
@@ -269,7 +287,11 @@ static oassl_status get_from_stack(const oassl_maps *m, uint64_t index, oassl_ma
         k = (int64_t)count;
     }
     if (m->confidence.data) set->confidence = element(&m->confidence, (int64_t)index), set->has_confidence = 1;
-    return fill(m, a, (int64_t)index * each * size, k, index, set);
+    if (m->fd < 0) return fill(m, a, (int64_t)index * each * size, k, index, set);
+    oai_npy one = *a;
+    OAI_TRY(read_sample(m, index, (size_t)(each * size * element_bytes(a->dtype)), set->owned));
+    one.data = ((owned *)set->owned)->read;
+    return fill(m, &one, 0, k, index, set);
 }
 
 oassl_status oai_maps_get(const oassl_maps *m, uint64_t index, oassl_map_set *out_set) {
@@ -285,6 +307,7 @@ oassl_status oai_maps_get(const oassl_maps *m, uint64_t index, oassl_map_set *ou
 void oai_maps_release(const oassl_maps *m, oassl_map_set *set) {
     owned *own = set->owned;
     if (own) {
+        oai_free(m->host, own->read);
         oai_npy_free(&own->file);
         oai_free(m->host, own->values);
         oai_free(m->host, own);
