@@ -150,7 +150,7 @@ oai_value oai_bert_emit(oai_emitter *emitter, const oai_bert_config *config, oai
 
 /* ---- weights ------------------------------------------------------------------------------------------------- */
 
-/* `file`: see oai_store_create_for. */
+/* `file`, or NULL: what is to fill it. */
 static oassl_status create_store(const oai_host *host, const oai_bert_config *config, const oai_weights *file,
                                  oai_store **out_store) {
     oai_builder *builder;
@@ -162,8 +162,8 @@ static oassl_status create_store(const oai_host *host, const oai_bert_config *co
     oai_value mask = oai_input(builder, "mask", OASSL_DTYPE_F32, 4, OAI_SHAPE(1, 1, 1, 1));
     oai_bert_emit(&emitter, config, ids, mask);
     oassl_status status = oai_builder_status(builder);
-    if (status == OASSL_STATUS_OK)
-        status = oai_store_create_for(host, file, emitter.params, emitter.n_params, out_store);
+    if (status == OASSL_STATUS_OK) status = oai_store_check_declared(file, emitter.params, emitter.n_params);
+    if (status == OASSL_STATUS_OK) status = oai_store_create(host, emitter.params, emitter.n_params, out_store);
     oai_emitter_free(&emitter);
     oai_builder_destroy(builder);
     return status;

@@ -165,7 +165,7 @@ oai_value oai_clip_text_emit(oai_emitter *e, const oai_clip_text_config *c, oai_
 
 /* ---- weights ------------------------------------------------------------------------------------------------- */
 
-/* `file`: see oai_store_create_for. */
+/* `file`, or NULL: what is to fill it. */
 static oassl_status create_store(const oai_host *host, const oai_clip_text_config *config, const oai_weights *file,
                                  oai_store **out_store) {
     oai_builder *builder;
@@ -177,8 +177,8 @@ static oassl_status create_store(const oai_host *host, const oai_clip_text_confi
     oai_value pick = oai_input(builder, "pick", OASSL_DTYPE_F32, 3, OAI_SHAPE(1, 1, 1));
     oai_clip_text_emit(&emitter, config, ids, pick);
     oassl_status status = oai_builder_status(builder);
-    if (status == OASSL_STATUS_OK)
-        status = oai_store_create_for(host, file, emitter.params, emitter.n_params, out_store);
+    if (status == OASSL_STATUS_OK) status = oai_store_check_declared(file, emitter.params, emitter.n_params);
+    if (status == OASSL_STATUS_OK) status = oai_store_create(host, emitter.params, emitter.n_params, out_store);
     oai_emitter_free(&emitter);
     oai_builder_destroy(builder);
     return status;

@@ -61,7 +61,7 @@ static oassl_status set_config(const oai_host *host, oai_store *store, const oai
     return status;
 }
 
-/* `file`: see oai_store_create_for. */
+/* With `file`, which is to fill it, without memory for the tensors. */
 static oassl_status create_store(const oai_host *host, const oai_net_config *config, const oai_weights *file,
                                  oai_store **out_store) {
     *out_store = NULL;
@@ -73,8 +73,9 @@ static oassl_status create_store(const oai_host *host, const oai_net_config *con
     oai_emitter_init(&emitter, host, builder, false);
     emit_all(&emitter, config);
     oassl_status status = oai_builder_status(builder);
+    if (status == OASSL_STATUS_OK) status = oai_store_check_declared(file, emitter.params, emitter.n_params);
     if (status == OASSL_STATUS_OK)
-        status = oai_store_create_for(host, file, emitter.params, emitter.n_params, &store);
+        status = (file ? oai_store_create_empty : oai_store_create)(host, emitter.params, emitter.n_params, &store);
     if (status == OASSL_STATUS_OK) status = set_config(host, store, config);
     oai_emitter_free(&emitter);
     oai_builder_destroy(builder);

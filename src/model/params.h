@@ -97,10 +97,9 @@ oassl_status oai_store_create_empty(const oai_host *host, const oai_net_param *p
                                     oai_store **out_store);
 /* The same tensors, in memory of their own, with the same contents and metadata. */
 oassl_status oai_store_copy(const oai_store *store, oai_store **out_copy);
-/* The same for a network that `file`, which may be NULL, describes and is to fill: FORMAT, before memory is taken, when
- * it declares far more than it holds. */
-oassl_status oai_store_create_for(const oai_host *host, const oai_weights *file, const oai_net_param *params,
-                                  uint32_t n_params, oai_store **out_store);
+/* Before memory is taken for a network that `file` describes and is to fill: FORMAT when it declares far more than it
+ * holds.  NULL is legal. */
+oassl_status oai_store_check_declared(const oai_weights *file, const oai_net_param *params, uint32_t n_params);
 void oai_store_destroy(oai_store *store); /* NULL legal */
 const oai_host *oai_store_host(const oai_store *store);
 uint32_t oai_store_count(const oai_store *store);

@@ -62,11 +62,9 @@ oassl_status oai_store_create_empty(const oai_host *host, const oai_net_param *p
 
 /* A tensor too few, or of another shape, is for oai_store_load to say; a few words of configuration must not make us
  * take gigabytes. */
-oassl_status oai_store_create_for(const oai_host *host, const oai_weights *file, const oai_net_param *params,
-                                  uint32_t n_params, oai_store **out_store) {
+oassl_status oai_store_check_declared(const oai_weights *file, const oai_net_param *params, uint32_t n_params) {
     const double spare = 1 << 23;
     double declared = 0, held = 0;
-    *out_store = NULL;
     for (uint32_t i = 0; i < n_params; i++) {
         double count = 1;
         for (int32_t k = 0; k < params[i].rank; k++) count *= (double)params[i].shape[k];
@@ -80,7 +78,7 @@ oassl_status oai_store_create_for(const oai_host *host, const oai_weights *file,
     if (file && declared > 4 * held + spare)
         return oai_fail(OASSL_STATUS_FORMAT, "%s: the configuration declares %.0f weights, the file holds %.0f",
                         oai_weights_path(file), declared, held);
-    return file ? oai_store_create_empty(host, params, n_params, out_store) : oai_store_create(host, params, n_params, out_store);
+    return OASSL_STATUS_OK;
 }
 
 static oassl_status allocate(const oai_store *store, oai_store_tensor *tensor) {
