@@ -1,11 +1,18 @@
 #!/bin/sh
-# tests/bench/run.sh BUILD: our own timings, then ratios to PyTorch when OASSL_PYTHON (or python3) has torch and torchvision.
+# tests/bench/run.sh BUILD [options of bench.py]: every figure of docs/benchmarks.md in one run, written to BUILD/benchmarks.json.
+# OASSL_PYTHON names a Python that has the packages of requirements.txt; without it they are installed into BUILD/bench-venv.
 set -eu
 build=$1
-python=${OASSL_PYTHON:-python3}
-"$build/bin/oassl" bench --batch 1
-"$build/bin/oassl" bench --batch 16 --repeats 5
-if "$python" -c 'import torch, torchvision' 2>/dev/null; then
-    exec "$python" "$(dirname "$0")/compare.py" --oassl "$build/bin/oassl"
+shift
+here=$(dirname "$0")
+python=${OASSL_PYTHON:-}
+if [ -z "$python" ]; then
+    python=$build/bench-venv/bin/python
+    if [ ! -f "$build/bench-venv/complete" ]; then
+        python3 -m venv "$build/bench-venv"
+        echo "installing the peers of tests/bench/requirements.txt"
+        "$python" -m pip install -q -r "$here/requirements.txt"
+        touch "$build/bench-venv/complete"
+    fi
 fi
-echo "no PyTorch in $python: pip install torch torchvision, or set OASSL_PYTHON, for the comparison"
+exec "$python" "$here/bench.py" --build "$build" --python "$python" --out "$build/benchmarks.json" "$@"
