@@ -23,7 +23,9 @@ struct oai_writer {
 
 static oassl_status system_failure(const char *path, const char *verb) {
     int cause = errno;
-    oassl_status status = cause == ENOENT ? OASSL_STATUS_NOT_FOUND : OASSL_STATUS_IO;
+    oassl_status status = cause == ENOENT   ? OASSL_STATUS_NOT_FOUND
+                          : cause == ENOMEM ? OASSL_STATUS_OUT_OF_MEMORY
+                                            : OASSL_STATUS_IO;
     return oai_fail(status, "%s: cannot %s: %s", path, verb, strerror(cause));
 }
 
@@ -163,7 +165,8 @@ static oassl_status write_at(oai_writer *writer, uint64_t offset, const uint8_t 
     while (bytes) {
         ssize_t n = pwrite(writer->fd, data, bytes, (off_t)offset);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return system_failure(writer->path, "write");
+        if (n == 0) errno = ENOSPC; /* nothing written, nothing said */
+        if (n <= 0) return system_failure(writer->path, "write");
         data += n;
         bytes -= (size_t)n;
         offset += (uint64_t)n;

@@ -110,13 +110,49 @@ static oassl_status read_frames(const oai_host *host, SNDFILE *file, const SF_IN
     return OASSL_STATUS_OK;
 }
 
+/* A file as libsndfile reads it.  By itself it takes a failed read for the end of the file, and may go on. */
+typedef struct sound_source {
+    int fd, cause; /* cause: errno of the first failed read */
+    sf_count_t bytes, at;
+} sound_source;
+
+static sf_count_t source_bytes(void *user) { return ((sound_source *)user)->bytes; }
+static sf_count_t source_at(void *user) { return ((sound_source *)user)->at; }
+
+static sf_count_t source_seek(sf_count_t offset, int whence, void *user) {
+    sound_source *s = user;
+    sf_count_t at = offset + (whence == SEEK_CUR ? s->at : whence == SEEK_END ? s->bytes : 0);
+    if (at < 0) return -1;
+    return s->at = at;
+}
+
+static sf_count_t source_read(void *data, sf_count_t bytes, void *user) {
+    sound_source *s = user;
+    sf_count_t done = 0;
+    while (done < bytes) {
+        ssize_t n = pread(s->fd, (char *)data + done, (size_t)(bytes - done), (off_t)s->at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && !s->cause) s->cause = errno;
+        if (n <= 0) break;
+        done += n;
+        s->at += n;
+    }
+    return done;
+}
+
 static oassl_status read_open_file(const oai_host *host, int fd, oassl_audio *out) {
     struct stat about;
     if (fstat(fd, &about) != 0) return oai_fail(OASSL_STATUS_IO, "%s", strerror(errno));
     if (!S_ISREG(about.st_mode)) return oai_fail(OASSL_STATUS_IO, "not a regular file");
     OAI_TRY(oai_check_sound_container(host, fd, (uint64_t)about.st_size));
     SF_INFO info = {0};
-    SNDFILE *file = sf_open_fd(fd, SFM_READ, &info, 0);
+    sound_source source = {.fd = fd, .bytes = (sf_count_t)about.st_size};
+    SF_VIRTUAL_IO io = {.get_filelen = source_bytes, .seek = source_seek, .read = source_read, .tell = source_at};
+    SNDFILE *file = sf_open_virtual(&io, SFM_READ, &info, &source);
+    if (source.cause) {
+        if (file) sf_close(file);
+        return oai_fail(OASSL_STATUS_IO, "cannot read: %s", strerror(source.cause));
+    }
     if (!file) return sndfile_failed(NULL, "not a sound file libsndfile reads");
     oassl_status status = OASSL_STATUS_OK;
     if (info.channels < 1 || info.channels > MAX_CHANNELS)
@@ -127,6 +163,7 @@ static oassl_status read_open_file(const oai_host *host, int fd, oassl_audio *ou
     else
         status = read_frames(host, file, &info, out);
     sf_close(file);
+    if (source.cause) status = oai_fail(OASSL_STATUS_IO, "cannot read: %s", strerror(source.cause));
     out->channels = info.channels;
     out->rate = (uint32_t)info.samplerate;
     out->format = OASSL_AUDIO_FORMAT_F32;
