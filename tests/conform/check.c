@@ -142,8 +142,7 @@ static void free_contents(contents *c) {
 /* CF_PASSED when every node is supported. */
 static int32_t check_support(const cf_suite *suite, const cf_graph *g, char *text) {
     const cf_backend *b = &suite->plugin;
-    const oassl_backend_plan_options options = {
-        .struct_size = sizeof options, .n_threads = suite->threads, .deterministic = 1, .no_fusion = 1};
+    const oassl_backend_plan_options options = cf_plan_options(g, g->precision, 1, suite->threads);
     for (uint32_t n = 0; n < g->graph.n_nodes; n++) {
         const oassl_status status = b->api->node_supported(b->instance, &g->graph, n, &options);
         if (status == OASSL_STATUS_OK) continue;
@@ -163,13 +162,41 @@ static int32_t compare_outputs(const cf_graph *g, const contents *c, const char 
     return CF_PASSED;
 }
 
+static void take_range(cf_graph *g, cf_value v, const void *data) {
+    oassl_backend_range *r = &g->ranges[g->n_ranges++];
+    *r = (oassl_backend_range){.value = v};
+    for (int64_t k = 0; k < cf_count(&g->values[v]); k++) {
+        const float x = ((const float *)data)[k];
+        if (k == 0 || x < r->low) r->low = x;
+        if (k == 0 || x > r->high) r->high = x;
+    }
+}
+
+/* The ranges of all values of this very run: those of results by making all of them outputs. */
+static int32_t calibrate(const cf_suite *suite, cf_graph *g, char *text) {
+    static contents c;
+    const cf_run_options once = {.no_fusion = 1, .threads = suite->threads};
+    const oassl_graph graph = g->graph;
+    uint32_t outputs[CF_MAX_OUTPUTS], n = 0;
+    char why[256] = "";
+    memcpy(outputs, g->outputs, sizeof outputs);
+    memset(&c, 0, sizeof c);
+    for (cf_value v = 0; v < graph.n_values && n < CF_MAX_OUTPUTS; v++)
+        if (g->values[v].kind == OASSL_VALUE_RESULT) g->outputs[n++] = v;
+    g->graph.n_outputs = n;
+    const int ok = make_contents(g, &c) && cf_run(&suite->reference, g, c.expected, &once, why) == OASSL_STATUS_OK;
+    for (cf_value v = 0; ok && v < graph.n_values; v++)
+        if (c.expected[v] && g->values[v].dtype == OASSL_DTYPE_F32) take_range(g, v, c.expected[v]);
+    free_contents(&c);
+    memcpy(g->outputs, outputs, sizeof outputs);
+    g->graph = graph;
+    if (!ok) snprintf(text, 256, "the reference failed to calibrate: %.200s", why);
+    return ok ? CF_PASSED : CF_FAILED;
+}
+
 static int32_t run_case(const cf_suite *suite, const cf_graph *g, contents *c, char *text, double *ms) {
     cf_run_options options = {
         .no_fusion = 1, .threads = suite->threads, .repeats = suite->bench ? 3 : 0, .out_ms = &ms[1]};
-    if (!make_contents(g, c)) {
-        snprintf(text, 256, "oassl-conform is out of memory");
-        return CF_FAILED;
-    }
     char why[256] = "";
     if (cf_run(&suite->reference, g, c->expected, &options, why) != OASSL_STATUS_OK) {
         snprintf(text, 256, "the reference failed: %.200s", why);
@@ -180,6 +207,7 @@ static int32_t run_case(const cf_suite *suite, const cf_graph *g, contents *c, c
         snprintf(text, 256, "the reference failed on magnitudes: %.200s", why);
         return CF_FAILED;
     }
+    options.precision = g->precision;
     options.repeats = suite->bench ? 15 : 0;
     options.out_ms = &ms[0];
     int32_t result = CF_PASSED;
@@ -203,7 +231,13 @@ void cf_check(cf_graph *g) {
     double ms[2] = {0, 0};
     memset(&c, 0, sizeof c);
     g->graph.hash = hash_of(&g->graph);
-    int32_t result = check_support(suite, g, text);
+    int32_t result = CF_PASSED;
+    if (g->precision == OASSL_PRECISION_INT8) result = calibrate(suite, g, text);
+    if (result == CF_PASSED) result = check_support(suite, g, text);
+    if (result == CF_PASSED && !make_contents(g, &c)) {
+        snprintf(text, sizeof text, "oassl-conform is out of memory");
+        result = CF_FAILED;
+    }
     if (result == CF_PASSED) result = run_case(suite, g, &c, text, ms);
     free_contents(&c);
     cf_report(suite, g->name, result, text, ms[0], ms[1]);

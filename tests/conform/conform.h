@@ -66,6 +66,12 @@ typedef struct cf_graph {
     _Alignas(64) uint8_t constants[CF_CONSTANTS];
     double looser; /* factor on the tolerance; 0 = 1 */
     int32_t fused; /* also run with fusion on */
+    /* What the plug-in computes in, and how far its results may then be off, as a part of what was summed or of the
+     * tensor's largest element.  INT8: the ranges of all values, as the reference sees them. */
+    int32_t precision, by_norm; /* by_norm: the tensor of the differences by the tensor, both in the Euclidean norm */
+    double tolerance;
+    oassl_backend_range ranges[CF_MAX_VALUES];
+    uint32_t n_ranges;
 } cf_graph;
 
 /* Starts a case; NULL if it is filtered out.  `what` is printf-like. */
@@ -156,6 +162,8 @@ typedef struct cf_suite {
     const char *only; /* run cases whose name starts with this; NULL = all */
     int32_t dtype, list, bench, json, verbose;
     uint32_t threads;
+    int32_t precision, by_norm; /* of the running cases, with their tolerance */
+    double tolerance;
     uint64_t passed, failed, skipped, printed;
     cf_graph *graph; /* the one case under construction */
 } cf_suite;
@@ -180,10 +188,14 @@ void cf_report(cf_suite *suite, const char *name, int32_t result, const char *te
 uint64_t cf_bytes(const oassl_graph_value *value);
 void cf_fill_value(const cf_graph *g, cf_value v, void *to);
 
+/* What a plan or node_supported is asked for. */
+oassl_backend_plan_options cf_plan_options(const cf_graph *g, int32_t precision, int32_t no_fusion, uint32_t threads);
+
 /* Runs g on a backend.  data[v] is the host memory of each INPUT, PARAM and output: read before the run and, for what
  * is bound, written after it.  Guard bands are checked.  `text` (256 bytes) receives why on failure. */
 typedef struct cf_run_options {
     int32_t no_fusion, misaligned, repeats; /* repeats > 0 measures */
+    int32_t precision;
     uint32_t threads;
     double *out_ms;
 } cf_run_options;
@@ -209,6 +221,9 @@ cf_tolerance cf_tolerance_of(const cf_graph *g);
 void cases_chains(cf_suite *s);
 void cases_training(cf_suite *s);
 void cases_traps(cf_suite *s);
+void cases_f32_fast(cf_suite *s);
+void cases_bf16(cf_suite *s);
+void cases_int8(cf_suite *s);
 void cases_interface(cf_suite *s);
 
 oassl_status oab_reference_query(uint32_t major, uint32_t minor, const oassl_backend_api **out_api);

@@ -11,6 +11,9 @@ cf_graph *cf_begin(cf_suite *suite, const char *what, ...) {
     memset(g, 0, sizeof *g);
     g->suite = suite;
     g->dtype = suite->dtype;
+    g->precision = suite->precision;
+    g->by_norm = suite->by_norm;
+    g->tolerance = suite->tolerance;
     const int head =
         snprintf(g->name, sizeof g->name, "%s/%s/", suite->op, suite->dtype == OASSL_DTYPE_F64 ? "f64" : "f32");
     va_list arguments;

@@ -27,6 +27,9 @@ static const struct {
     {"chains", cases_chains},
     {"training", cases_training},
     {"traps", cases_traps},
+    {"f32_fast", cases_f32_fast},
+    {"bf16", cases_bf16},
+    {"int8", cases_int8},
 };
 
 static int parse(int argc, char **argv, cf_suite *suite, const char **out_path) {

@@ -45,16 +45,25 @@ static int owns_memory(const run *r, cf_value v) {
     return bound && r->g->alias[v] == OASSL_NO_VALUE;
 }
 
+oassl_backend_plan_options cf_plan_options(const cf_graph *g, int32_t precision, int32_t no_fusion, uint32_t threads) {
+    const uint32_t n_ranges = precision == OASSL_PRECISION_INT8 ? g->n_ranges : 0;
+    return (oassl_backend_plan_options){.struct_size = sizeof(oassl_backend_plan_options),
+                                        .n_threads = threads,
+                                        .precision = precision,
+                                        .deterministic = 1,
+                                        .no_fusion = no_fusion,
+                                        .n_ranges = n_ranges,
+                                        .ranges = n_ranges ? g->ranges : NULL};
+}
+
 static oassl_status make_plan(run *r, void *const *data) {
     const cf_graph *g = r->g;
     oassl_backend_param params[CF_MAX_VALUES];
     uint32_t n = 0;
     for (cf_value v = 0; v < g->graph.n_values; v++)
         if (g->values[v].kind == OASSL_VALUE_PARAM) params[n++] = (oassl_backend_param){.value = v, .data = data[v]};
-    const oassl_backend_plan_options options = {.struct_size = sizeof options,
-                                                .n_threads = r->options->threads,
-                                                .deterministic = 1,
-                                                .no_fusion = r->options->no_fusion};
+    const oassl_backend_plan_options options =
+        cf_plan_options(g, r->options->precision, r->options->no_fusion, r->options->threads);
     const oassl_backend_api *api = r->backend->api;
     oassl_status status =
         called(r, api->plan_create(r->backend->instance, &g->graph, params, n, &options, &r->plan), "plan_create");
