@@ -5,6 +5,8 @@
 
 #include "fault/injection.h"
 
+#include <ftw.h>
+
 #include "oassl/encoder.h"
 #include "oassl/evaluate.h"
 
@@ -32,7 +34,14 @@ static oassl_audio sound = {.samples = pcm, .frames = RATE, .channels = 1, .rate
 
 /* ---- data ------------------------------------------------------------------------------------------------------- */
 
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where) {
+    (void)info, (void)kind, (void)where;
+    remove(path);
+    return 0; /* the root may be a mount */
+}
+
 static void write_inputs(void) {
+    nftw(FAULT_DIR, remove_one, 16, FTW_DEPTH | FTW_PHYS); /* of an earlier run */
     oassl_context *plain = tiny_context("reference", NULL);
     oai_rng rng = oai_rng_stream(1, 1);
     mkdir(FAULT_DIR, 0777);
