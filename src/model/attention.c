@@ -18,3 +18,17 @@ oai_value oai_attention(oai_builder *b, oai_value q, oai_value k, oai_value v, i
     mixed = oai_transpose(b, mixed, (const int32_t[]){0, 2, 1, 3});
     return oai_reshape(b, mixed, 3, OAI_SHAPE(batch, length, width));
 }
+
+oai_value oai_named_linear(oai_emitter *e, oai_value x, int64_t out, const char *name) {
+    int64_t in = oai_dim(e->builder, x, -1);
+    oai_value weight = oai_weight(e, oai_init_normal(0, 0.02), 2, OAI_SHAPE(out, in), "%s.weight", name);
+    oai_value bias = oai_weight(e, oai_init_constant(0), 1, &out, "%s.bias", name);
+    return oai_linear(e->builder, x, weight, bias);
+}
+
+oai_value oai_named_norm(oai_emitter *e, oai_value x, double eps, const char *name) {
+    int64_t width = oai_dim(e->builder, x, -1);
+    oai_value gamma = oai_weight(e, oai_init_constant(1), 1, &width, "%s.weight", name);
+    oai_value beta = oai_weight(e, oai_init_constant(0), 1, &width, "%s.bias", name);
+    return oai_layer_norm(e->builder, x, gamma, beta, eps);
+}

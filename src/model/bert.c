@@ -82,19 +82,6 @@ oassl_status oai_bert_config_write(const oai_host *host, const char *path, const
 
 /* ---- the graph ----------------------------------------------------------------------------------------------- */
 
-static oai_value linear(oai_emitter *e, oai_value x, int64_t out, const char *name) {
-    int64_t in = oai_dim(e->builder, x, -1);
-    oai_value weight = oai_weight(e, oai_init_normal(0, 0.02), 2, OAI_SHAPE(out, in), "%s.weight", name);
-    oai_value bias = oai_weight(e, oai_init_constant(0), 1, &out, "%s.bias", name);
-    return oai_linear(e->builder, x, weight, bias);
-}
-
-static oai_value layer_norm(oai_emitter *e, const oai_bert_config *c, oai_value x, const char *name) {
-    oai_value gamma = oai_weight(e, oai_init_constant(1), 1, &c->width, "%s.weight", name);
-    oai_value beta = oai_weight(e, oai_init_constant(0), 1, &c->width, "%s.bias", name);
-    return oai_layer_norm(e->builder, x, gamma, beta, c->eps);
-}
-
 static oai_value embeddings(oai_emitter *e, const oai_bert_config *c, oai_value ids) {
     oai_builder *b = e->builder;
     int64_t length = oai_dim(b, ids, 1), width = c->width;
@@ -104,7 +91,7 @@ static oai_value embeddings(oai_emitter *e, const oai_bert_config *c, oai_value 
         oai_weight(e, init, 2, OAI_SHAPE(c->max_positions, width), "embeddings.position_embeddings.weight");
     oai_value types = oai_weight(e, init, 2, OAI_SHAPE(c->n_types, width), "embeddings.token_type_embeddings.weight");
     oai_value at = oai_add(b, oai_slice(b, places, 0, 0, length), oai_slice(b, types, 0, 0, 1));
-    return layer_norm(e, c, oai_add(b, oai_gather(b, words, ids), at), "embeddings.LayerNorm");
+    return oai_named_norm(e, oai_add(b, oai_gather(b, words, ids), at), c->eps, "embeddings.LayerNorm");
 }
 
 static oai_value attention(oai_emitter *e, const oai_bert_config *c, oai_value x, oai_value mask, const char *prefix) {
@@ -113,11 +100,11 @@ static oai_value attention(oai_emitter *e, const oai_bert_config *c, oai_value x
     static const char *const roles[3] = {"query", "key", "value"};
     for (int i = 0; i < 3; i++) {
         snprintf(name, sizeof name, "%s.attention.self.%s", prefix, roles[i]);
-        parts[i] = linear(e, x, c->width, name);
+        parts[i] = oai_named_linear(e, x, c->width, name);
     }
     oai_value mixed = oai_attention(e->builder, parts[0], parts[1], parts[2], c->n_heads, mask);
     snprintf(name, sizeof name, "%s.attention.output.dense", prefix);
-    return linear(e, mixed, c->width, name);
+    return oai_named_linear(e, mixed, c->width, name);
 }
 
 /* post-norm: h = LN(h + attention(h)), h = LN(h + ffn(h)) */
@@ -128,13 +115,13 @@ static oai_value layer(oai_emitter *e, const oai_bert_config *c, oai_value h, oa
     oai_scope(b, "%s", prefix);
     h = oai_add(b, h, attention(e, c, h, mask, prefix));
     snprintf(name, sizeof name, "%s.attention.output.LayerNorm", prefix);
-    h = layer_norm(e, c, h, name);
+    h = oai_named_norm(e, h, c->eps, name);
     snprintf(name, sizeof name, "%s.intermediate.dense", prefix);
-    oai_value inner = oai_unary(b, OASSL_OP_GELU, linear(e, h, c->ffn_width, name));
+    oai_value inner = oai_unary(b, OASSL_OP_GELU, oai_named_linear(e, h, c->ffn_width, name));
     snprintf(name, sizeof name, "%s.output.dense", prefix);
-    h = oai_add(b, h, linear(e, inner, c->width, name));
+    h = oai_add(b, h, oai_named_linear(e, inner, c->width, name));
     snprintf(name, sizeof name, "%s.output.LayerNorm", prefix);
-    return layer_norm(e, c, h, name);
+    return oai_named_norm(e, h, c->eps, name);
 }
 
 oai_value oai_bert_emit(oai_emitter *emitter, const oai_bert_config *config, oai_value ids, oai_value mask) {

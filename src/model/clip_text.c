@@ -91,19 +91,6 @@ oassl_status oai_clip_text_config_infer(const oai_host *host, const char *path, 
 
 /* ---- the graph ----------------------------------------------------------------------------------------------- */
 
-static oai_value linear(oai_emitter *e, oai_value x, int64_t out, const char *name) {
-    int64_t in = oai_dim(e->builder, x, -1);
-    oai_value weight = oai_weight(e, oai_init_normal(0, 0.02), 2, OAI_SHAPE(out, in), "%s.weight", name);
-    oai_value bias = oai_weight(e, oai_init_constant(0), 1, &out, "%s.bias", name);
-    return oai_linear(e->builder, x, weight, bias);
-}
-
-static oai_value layer_norm(oai_emitter *e, const oai_clip_text_config *c, oai_value x, const char *name) {
-    oai_value gamma = oai_weight(e, oai_init_constant(1), 1, &c->width, "%s.weight", name);
-    oai_value beta = oai_weight(e, oai_init_constant(0), 1, &c->width, "%s.bias", name);
-    return oai_layer_norm(e->builder, x, gamma, beta, c->eps);
-}
-
 /* [1, 1, L, L]: position i sees j <= i. */
 static oai_value causal_mask(oai_emitter *e, int64_t length) {
     size_t bytes = (size_t)(length * length) * sizeof(float);
@@ -125,19 +112,20 @@ static oai_value layer(oai_emitter *e, const oai_clip_text_config *c, oai_value 
     snprintf(prefix, sizeof prefix, "encoder.layers.%lld", (long long)index);
     oai_scope(b, "%s", prefix);
     snprintf(name, sizeof name, "%s.layer_norm1", prefix);
-    oai_value x = layer_norm(e, c, h, name);
+    oai_value x = oai_named_norm(e, h, c->eps, name);
     for (int i = 0; i < 3; i++) {
         snprintf(name, sizeof name, "%s.self_attn.%s", prefix, roles[i]);
-        parts[i] = linear(e, x, c->width, name);
+        parts[i] = oai_named_linear(e, x, c->width, name);
     }
     snprintf(name, sizeof name, "%s.self_attn.out_proj", prefix);
-    h = oai_add(b, h, linear(e, oai_attention(b, parts[0], parts[1], parts[2], c->n_heads, mask), c->width, name));
+    x = oai_attention(b, parts[0], parts[1], parts[2], c->n_heads, mask);
+    h = oai_add(b, h, oai_named_linear(e, x, c->width, name));
     snprintf(name, sizeof name, "%s.layer_norm2", prefix);
-    x = layer_norm(e, c, h, name);
+    x = oai_named_norm(e, h, c->eps, name);
     snprintf(name, sizeof name, "%s.mlp.fc1", prefix);
-    x = oai_unary(b, c->act, linear(e, x, c->ffn_width, name));
+    x = oai_unary(b, c->act, oai_named_linear(e, x, c->ffn_width, name));
     snprintf(name, sizeof name, "%s.mlp.fc2", prefix);
-    return oai_add(b, h, linear(e, x, c->width, name));
+    return oai_add(b, h, oai_named_linear(e, x, c->width, name));
 }
 
 oai_value oai_clip_text_emit(oai_emitter *e, const oai_clip_text_config *c, oai_value ids, oai_value pick) {
@@ -156,7 +144,7 @@ oai_value oai_clip_text_emit(oai_emitter *e, const oai_clip_text_config *c, oai_
     oai_scope(b, "%s", "");
     /* the norm is each row's own: norming the picked row is enough */
     h = oai_reshape(b, oai_matmul(b, pick, h, 0, 0), 2, OAI_SHAPE(batch, c->width));
-    h = layer_norm(e, c, h, "final_layer_norm");
+    h = oai_named_norm(e, h, c->eps, "final_layer_norm");
     if (c->projection == 0) return h;
     oai_value projection = oai_weight(e, oai_init_normal(0, 1 / sqrt((double)c->width)), 2,
                                       OAI_SHAPE(c->projection, c->width), "text_projection.weight");
