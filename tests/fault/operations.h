@@ -75,6 +75,7 @@ static void close_model(void) { DROP(model, model); }
 static oassl_status run_context(uint64_t *digest) {
     oassl_context *own;
     oassl_backend_info info = {.struct_size = sizeof info};
+    *digest = 0;
     OAI_TRY(oassl_context_create(&fault_options, &own));
     oassl_status status = OASSL_STATUS_OK;
     for (uint32_t i = 0; i < oassl_context_n_backends(own) && status == OASSL_STATUS_OK; i++) {
@@ -131,6 +132,7 @@ static oassl_status run_model_save(uint64_t *digest) {
 
 static oassl_status run_localizer(uint64_t *digest) {
     const oassl_localization *found;
+    *digest = 0;
     OAI_TRY(oassl_localizer_run(localizer, &picture, &sound, &found));
     for (uint32_t k = 0; k < found->n_sources; k++) {
         *digest = digest_bytes(*digest, found->sources[k].map, (size_t)found->width * found->height * sizeof(float));
@@ -320,6 +322,7 @@ static oassl_status run_metric(uint64_t *digest) {
 static oassl_status run_manifest(uint64_t *digest) {
     oassl_manifest *manifest;
     oassl_record record = OASSL_RECORD_INIT;
+    *digest = 0;
     OAI_TRY(oassl_manifest_load(context, AT("data/manifest.jsonl"), NULL, &manifest));
     oassl_status status = OASSL_STATUS_OK;
     for (uint64_t i = 0; i < oassl_manifest_count(manifest) && status == OASSL_STATUS_OK; i++) {
@@ -383,7 +386,7 @@ static oassl_status run_synth(uint64_t *digest) {
 static oassl_status digest_picture(const char *path, uint64_t *digest) {
     oassl_image image;
     OAI_TRY(oassl_image_load(context, path, &image));
-    *digest = digest_bytes(*digest, image.rgb, (size_t)image.width * (size_t)image.height * 3);
+    *digest = digest_bytes(0, image.rgb, (size_t)image.width * (size_t)image.height * 3);
     oassl_image_free(context, &image);
     return OASSL_STATUS_OK;
 }
