@@ -74,55 +74,71 @@ static int32_t simplify(operand *a, operand *b, operand *c, int32_t rank, int64_
     return keep;
 }
 
-static oassl_status layout_for(oab_lower *l, const operand *o, int32_t rank, const oab_layout **out_layout) {
-    return oab_onednn_strided_layout(l, rank, o->dims, o->strides, dnnl_f32, out_layout);
+/* bf16 pays for bringing the operands into it where each of their numbers is used often enough. */
+static int large(const operand *a, const operand *b, int32_t rank) {
+    return a->dims[rank - 2] >= 32 && a->dims[rank - 1] >= 32 && b->dims[rank - 1] >= 32;
 }
 
-static oassl_status emit(oab_lower *l, const operand *a, const operand *b, const operand *c, int32_t rank) {
-    const oassl_graph_node *node = &l->graph->nodes[l->current];
-    const uint32_t b_value = oab_onednn_operand(l, l->current, 1);
-    const oab_layout *src, *weight, *dst, *bias = NULL;
-    uint32_t x, w, y, bias_buffer = OAB_NONE;
-    OAB_TRY(layout_for(l, a, rank, &src));
-    OAB_TRY(layout_for(l, b, rank, &weight));
-    OAB_TRY(layout_for(l, c, rank, &dst));
-    if (node->n_inputs > 2) {
-        operand row = {.dims = {0}};
-        for (int32_t k = 0; k < rank; k++)
-            row.dims[k] = k == rank - 1 ? c->dims[k] : 1, row.strides[k] = c->dims[rank - 1];
-        row.strides[rank - 1] = 1;
-        OAB_TRY(layout_for(l, &row, rank, &bias));
-        OAB_TRY(oab_onednn_plain(l, oab_onednn_operand(l, l->current, 2), &bias_buffer));
+typedef struct product {
+    operand a, b, c, bias;
+    int32_t rank;
+    dnnl_data_type_t type; /* of the operands */
+    const oab_layout *src, *weight, *dst, *row;
+    int prepacked;
+} product;
+
+static oassl_status layouts(oab_lower *l, product *p) {
+    const int32_t rank = p->rank;
+    OAB_TRY(oab_onednn_strided_layout(l, rank, p->a.dims, p->a.strides, p->type, &p->src));
+    OAB_TRY(oab_onednn_strided_layout(l, rank, p->b.dims, p->b.strides, p->type, &p->weight));
+    OAB_TRY(oab_onednn_strided_layout(l, rank, p->c.dims, p->c.strides, dnnl_f32, &p->dst));
+    if (l->graph->nodes[l->current].n_inputs <= 2) return OASSL_STATUS_OK;
+    for (int32_t k = 0; k < rank; k++) {
+        p->bias.dims[k] = k == rank - 1 ? p->c.dims[k] : 1;
+        p->bias.strides[k] = k == rank - 1 ? 1 : p->c.dims[rank - 1];
     }
-    /* A parameter is brought once into the layout the kernel likes best. */
-    const int prepacked = rank == 2 && l->graph->values[b_value].kind == OASSL_VALUE_PARAM;
+    return oab_onednn_strided_layout(l, rank, p->bias.dims, p->bias.strides, dnnl_f32, &p->row);
+}
+
+static dnnl_status_t descriptor(const oab_lower *l, const product *p, dnnl_primitive_desc_t *out_pd) {
     oab_md any;
-    dnnl_primitive_desc_t pd;
-    dnnl_status_t status = oab_md_any(&any, rank, b->dims, dnnl_f32);
+    dnnl_status_t status = oab_md_any(&any, p->rank, p->b.dims, p->type);
     if (status == dnnl_success)
-        status = oab_pd_matmul(&pd, l->engine, &src->md, prepacked ? &any : &weight->md, bias ? &bias->md : NULL,
-                               &dst->md, l->attr);
+        status = oab_pd_matmul(out_pd, l->engine, &p->src->md, p->prepacked ? &any : &p->weight->md,
+                               p->row ? &p->row->md : NULL, &p->dst->md, l->attr);
     oab_md_destroy(&any);
-    if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "matrix product");
-    oassl_status result = OASSL_STATUS_OK;
-    if (prepacked) {
-        const oab_layout *packed;
-        result = oab_onednn_layout_of(l, pd, dnnl_query_weights_md, rank, b->dims, &packed);
-        if (result == OASSL_STATUS_OK) result = oab_onednn_prepack_from(l, b_value, weight, packed, &w);
-        weight = packed;
-    } else {
-        result = oab_onednn_plain(l, b_value, &w);
-    }
-    if (result == OASSL_STATUS_OK) result = oab_onednn_plain(l, oab_onednn_operand(l, l->current, 0), &x);
-    if (result == OASSL_STATUS_OK) result = oab_onednn_plain_result(l, node->first_output, &y);
-    if (result != OASSL_STATUS_OK) {
+    return status;
+}
+
+static oassl_status operand_buffer(oab_lower *l, const product *p, uint32_t k, uint32_t *out_buffer) {
+    const uint32_t value = oab_onednn_operand(l, l->current, k);
+    return p->type == dnnl_bf16 ? oab_onednn_plain_bf16(l, value, out_buffer)
+                                : oab_onednn_plain(l, value, out_buffer);
+}
+
+static oassl_status weight_buffer(oab_lower *l, product *p, dnnl_primitive_desc_t pd, uint32_t *out_buffer) {
+    if (!p->prepacked) return operand_buffer(l, p, 1, out_buffer);
+    const oab_layout *from;
+    OAB_TRY(oab_onednn_strided_layout(l, p->rank, p->b.dims, p->b.strides, dnnl_f32, &from));
+    OAB_TRY(oab_onednn_layout_of(l, pd, dnnl_query_weights_md, p->rank, p->b.dims, &p->weight));
+    return oab_onednn_prepack_from(l, oab_onednn_operand(l, l->current, 1), from, p->weight, out_buffer);
+}
+
+static oassl_status emit(oab_lower *l, product *p, dnnl_primitive_desc_t pd) {
+    const oassl_graph_node *node = &l->graph->nodes[l->current];
+    uint32_t x, w, y, bias = OAB_NONE;
+    oassl_status status = weight_buffer(l, p, pd, &w);
+    if (status == OASSL_STATUS_OK) status = operand_buffer(l, p, 0, &x);
+    if (status == OASSL_STATUS_OK && p->row) status = oab_onednn_plain(l, oab_onednn_operand(l, l->current, 2), &bias);
+    if (status == OASSL_STATUS_OK) status = oab_onednn_plain_result(l, node->first_output, &y);
+    if (status != OASSL_STATUS_OK) {
         dnnl_primitive_desc_destroy(pd);
-        return result;
+        return status;
     }
-    const oab_arg args[] = {{DNNL_ARG_DST, y, dst},
-                            {DNNL_ARG_SRC, x, src},
-                            {DNNL_ARG_WEIGHTS, w, weight},
-                            {DNNL_ARG_BIAS, bias_buffer, bias}};
+    const oab_arg args[] = {{DNNL_ARG_DST, y, p->dst},
+                            {DNNL_ARG_SRC, x, p->src},
+                            {DNNL_ARG_WEIGHTS, w, p->weight},
+                            {DNNL_ARG_BIAS, bias, p->row}};
     return oab_onednn_emit_primitive(l, pd, args, 4, 1);
 }
 
@@ -130,11 +146,23 @@ oassl_status oab_onednn_lower_matmul(oab_lower *l) {
     const oassl_graph_node *node = &l->graph->nodes[l->current];
     const oassl_graph_value *values = l->graph->values;
     const oassl_graph_value *out = &values[node->first_output];
-    operand a = {.dims = {0}}, b = {.dims = {0}}, c = {.dims = {0}};
-    int32_t rank = out->rank < 2 ? 2 : out->rank;
-    describe(&values[oab_onednn_operand(l, l->current, 0)], rank, node->attrs.i[0], &a);
-    describe(&values[oab_onednn_operand(l, l->current, 1)], rank, node->attrs.i[1], &b);
-    describe(out, rank, 0, &c);
-    rank = simplify(&a, &b, &c, rank, node->attrs.i[0]);
-    return emit(l, &a, &b, &c, rank);
+    const uint32_t b_value = oab_onednn_operand(l, l->current, 1);
+    product p = {.type = dnnl_f32};
+    const int32_t rank = out->rank < 2 ? 2 : out->rank;
+    describe(&values[oab_onednn_operand(l, l->current, 0)], rank, node->attrs.i[0], &p.a);
+    describe(&values[b_value], rank, node->attrs.i[1], &p.b);
+    describe(out, rank, 0, &p.c);
+    p.rank = simplify(&p.a, &p.b, &p.c, rank, node->attrs.i[0]);
+    if (l->options->precision == OASSL_PRECISION_BF16 && large(&p.a, &p.b, p.rank)) p.type = dnnl_bf16;
+    /* A parameter is brought once into the layout the kernel likes best. */
+    p.prepacked = p.rank == 2 && values[b_value].kind == OASSL_VALUE_PARAM;
+    dnnl_primitive_desc_t pd;
+    OAB_TRY(layouts(l, &p));
+    dnnl_status_t status = descriptor(l, &p, &pd);
+    if (status == dnnl_unimplemented && p.type != dnnl_f32) {
+        p.type = dnnl_f32;
+        OAB_TRY(layouts(l, &p));
+        status = descriptor(l, &p, &pd);
+    }
+    return status == dnnl_success ? emit(l, &p, pd) : oab_onednn_dnnl_error(l, status, "matrix product");
 }
