@@ -7,7 +7,8 @@ Each target searches for the given wall-clock seconds, starting from tests/fuzz/
 (BUILD/fuzz/corpus).  A finding ends a run; it is kept below BUILD/fuzz/artifacts and the target starts again.  With
 --yield-to everything stands still while another process holds that lock (flock), and the time does not count.
 
-BUILD/fuzz/summary.json adds up over runs: executions, processor and wall seconds, coverage counters, findings.
+BUILD/fuzz/summary.json adds up over runs: executions, processor and wall seconds, coverage counters, findings; "clean" are
+the seconds and executions since the last finding.
 """
 import argparse
 import fcntl
@@ -57,6 +58,9 @@ class Run:
         self.process.returncode = os.waitstatus_to_exitcode(status)
         return self.process.returncode
 
+    def lasted(self):
+        return time.monotonic() - self.started - self.stopped
+
     def figures(self):
         text = self.log.read_bytes().decode("latin1")
         found = re.findall(r"stat::number_of_executed_units:\s*(\d+)", text) or re.findall(r"^#(\d+)\t", text, re.M)
@@ -68,18 +72,23 @@ class Run:
 def add_up(build, run, code):
     path = build / "fuzz" / "summary.json"
     summary = json.loads(path.read_text()) if path.exists() else {}
-    entry = summary.setdefault(run.target, {"executions": 0, "cpu_s": 0, "wall_s": 0, "runs": 0, "findings": 0})
+    zero = {"executions": 0, "cpu_s": 0, "wall_s": 0}
+    entry = summary.setdefault(run.target, {**zero, "runs": 0, "findings": 0, "clean": dict(zero)})
     figures = run.figures()
-    entry["executions"] += figures["executions"]
-    entry["cpu_s"] = round(entry["cpu_s"] + run.cpu, 1)
-    entry["wall_s"] = round(entry["wall_s"] + time.monotonic() - run.started - run.stopped, 1)
+    found = code not in (0, 72)  # 72: interrupted
+    for sums in (entry, entry["clean"]):
+        sums["executions"] += figures["executions"]
+        sums["cpu_s"] = round(sums["cpu_s"] + run.cpu, 1)
+        sums["wall_s"] = round(sums["wall_s"] + run.lasted(), 1)
+    if found:
+        entry["clean"] = zero
     entry["runs"] += 1
-    entry["findings"] += code not in (0, -signal.SIGINT, -signal.SIGTERM, 72)
+    entry["findings"] += found
     if figures["counters"][0]:
         entry["edges"], entry["features"], entry["corpus"] = figures["counters"]
     entry["rss_mb"] = max(entry.get("rss_mb", 0), figures["rss_mb"])
     path.write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n")
-    if code not in (0, 72):
+    if found:
         os.replace(run.log, run.log.with_suffix(f".{int(time.time())}.log"))
     print(f"{run.target}: exit {code}, {figures['executions']} executions, {run.cpu:.0f} s of processor time, cov ft corp {figures['counters']}", flush=True)
 
@@ -139,9 +148,9 @@ def main():
                 continue
             running.remove(run)
             add_up(args.build.resolve(), run, code)
-            left = run.seconds - (time.monotonic() - run.started - run.stopped)
-            findings += code not in (0, 72) and not end
-            if left > 5 and findings < 200 and not end:
+            found, left = code not in (0, 72), run.seconds - run.lasted()
+            findings += found
+            if left > 5 and not end and not (found and run.lasted() < 10):  # what its own seeds end is not started again
                 waiting.append((run.target, left))
     return 1 if findings else 0
 
