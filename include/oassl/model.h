@@ -60,7 +60,11 @@ OASSL_API oassl_status oassl_model_create(oassl_context *context, const oassl_mo
 
 /* Reads a file.  What the network looks like comes from the file; of `options` (may be NULL) only the precision is used
  * and the strides, for files that do not tell them.  Errors name file and tensor: NOT_FOUND (no file; tensors missing),
- * SHAPE_MISMATCH (expected and found), FORMAT (damaged).  Unknown tensors are logged as a warning. */
+ * SHAPE_MISMATCH (expected and found), FORMAT (damaged).  Unknown tensors are logged as a warning.
+ *
+ * f32 weights of convolutions are not copied: they lie in the file, mapped, as long as the model lives, and leave the
+ * process's memory when a plan has what it needs of them.  Deleting the file or renaming another over it does no harm.  Who writes into it is
+ * found out, by its time and size, when weights are needed again: IO from then on, for what has no plan yet. */
 OASSL_API oassl_status oassl_model_load(oassl_context *context, const char *path, const oassl_model_options *options,
                                         oassl_model **out_model);
 OASSL_API void oassl_model_destroy(oassl_model *model);
@@ -85,7 +89,7 @@ typedef struct oassl_model_info {
 OASSL_API oassl_status oassl_model_get_info(const oassl_model *model, oassl_model_info *out_info);
 
 /* One tensor: its name, which lives as long as the model, and a read-only f32 view of its values.  Either may be NULL.
- * INVALID_ARGUMENT for an index out of range. */
+ * INVALID_ARGUMENT for an index out of range; IO when somebody wrote into the file that the values lie in. */
 OASSL_API oassl_status oassl_model_tensor(const oassl_model *model, uint32_t index, const char **out_name,
                                           oassl_tensor *out_view);
 

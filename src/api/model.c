@@ -125,6 +125,7 @@ oassl_status oassl_model_tensor(const oassl_model *model, uint32_t index, const 
     const oai_store_tensor *tensor = oai_store_at(model->store, index);
     if (out_name) *out_name = tensor->name;
     if (!out_view) return OASSL_STATUS_OK;
+    OAI_TRY(oai_store_check_file(model->store));
     *out_view = (oassl_tensor){
         .data = tensor->data, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = tensor->rank};
     int64_t stride = 1;

@@ -238,11 +238,12 @@ static oassl_status check_finite(const oai_store_tensor *tensor, const char *pat
     return OASSL_STATUS_OK;
 }
 
-/* Takes a tensor of the file as it lies there, if it can be read like that.  Checks of shape and type are
- * oai_weights_read()'s. */
+/* Takes a tensor of the file as it lies there, if it can be read like that.  Only convolutions' weights: with batch
+ * normalisation folded into them, no plan refers to them once it is made, whatever happens to the file.  Checks of shape
+ * and type are oai_weights_read()'s. */
 static bool take_mapped(oai_store *store, uint32_t index, const oai_stored_tensor *stored) {
     oai_store_tensor *tensor = &store->tensors[index];
-    bool same = stored->dtype == OASSL_DTYPE_F32 && stored->rank == tensor->rank && (uintptr_t)stored->data % sizeof(float) == 0;
+    bool same = tensor->rank == 4 && stored->rank == 4 && stored->dtype == OASSL_DTYPE_F32 && (uintptr_t)stored->data % sizeof(float) == 0;
     for (int32_t k = 0; same && k < tensor->rank; k++) same = stored->shape[k] == tensor->shape[k];
     if (!same) return false;
     tensor->data = (float *)stored->data;
