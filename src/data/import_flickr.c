@@ -1,5 +1,6 @@
 /* Flickr-SoundNet: a folder of <id>.xml, one element an annotator, boxes by position (spec: datasets.md 5). */
 #include <dirent.h>
+#include <errno.h>
 #include <expat.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,6 +143,7 @@ static int is_xml(const struct dirent *entry) {
 oassl_status oai_import_flickr(oai_import *m, const char *folder) {
     struct dirent **names;
     int n = scandir(folder, &names, is_xml, alphasort);
+    if (n < 0 && errno == ENOMEM) return oai_no_memory(0, folder);
     if (n < 0) return oai_fail(OASSL_STATUS_NOT_FOUND, "%s: expected a folder of XML files", folder);
     oassl_status status = OASSL_STATUS_OK;
     for (int i = 0; i < n; i++) {

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_scan.h"
 #include "text/caption_rules.h"
 
 /* ---- the set ------------------------------------------------------------------------------------------------ */
@@ -172,13 +173,25 @@ static oassl_status read_lines(const loader *l, span text) {
     return OASSL_STATUS_OK;
 }
 
+/* A string alone: as a list of one, because the parser takes only lists and objects. */
+static oassl_status parse_string(const loader *l, span text, uint64_t line, json_t **out_list) {
+    size_t bytes = (size_t)(text.end - text.at);
+    char *list = oai_alloc(l->set->host, bytes + 2);
+    if (!list) return oai_no_memory(bytes + 2, "an id");
+    list[0] = '[';
+    memcpy(list + 1, text.at, bytes);
+    list[bytes + 1] = ']';
+    oassl_status status = oai_json_parse(list, bytes + 2, l->set->path, line, out_list);
+    oai_free(l->set->host, list);
+    return status;
+}
+
 /* One entry "id": {...} of the object form. */
 static oassl_status read_entry(const loader *l, span key, span value, uint64_t line) {
-    json_error_t error;
-    json_t *id = json_loadb(key.at, (size_t)(key.end - key.at), JSON_DECODE_ANY, &error), *object = NULL;
-    if (!id) return oai_no_memory((size_t)(key.end - key.at), "an id"); /* its syntax was checked with the whole */
+    json_t *id, *object = NULL;
+    OAI_TRY(parse_string(l, key, line, &id)); /* its syntax was checked with the whole */
     oassl_status status = OASSL_STATUS_OK;
-    const char *text = json_string_value(id);
+    const char *text = json_string_value(json_array_get(id, 0));
     if (*value.at == '{')
         status = parse_object(l, value, line, text, &object);
     else
@@ -192,15 +205,15 @@ static oassl_status read_entry(const loader *l, span key, span value, uint64_t l
 
 /* The entries are taken one by one from the text, because a parsed object has lost lines and repeated ids. */
 static oassl_status read_mapping(const loader *l, span text, uint64_t line) {
-    json_error_t error;
-    json_t *whole = json_loadb(text.at, (size_t)(text.end - text.at), 0, &error);
-    if (!whole && json_error_code(&error) == json_error_out_of_memory) return oai_no_memory(0, l->set->path);
-    bool is_object = json_is_object(whole);
-    json_decref(whole);
-    if (!whole)
+    size_t longest;
+    if (!oai_json_scan(text.at, (size_t)(text.end - text.at), &longest)) {
+        json_error_t error = {0};
+        json_decref(json_loadb(text.at, (size_t)(text.end - text.at), 0, &error)); /* for what is wrong, and where */
+        if (!error.text[0]) return oai_no_memory(0, l->set->path);
         return oai_caption_report(l->set, OAI_CAPTION_ERROR, line + (error.line > 0 ? (uint64_t)error.line - 1 : 0),
                                   NULL, "not valid JSON: %s", error.text);
-    if (!is_object)
+    }
+    if (*text.at != '{')
         return oai_caption_report(l->set, OAI_CAPTION_ERROR, line, NULL, "expected a JSON object, found a list");
     const char *at = text.at + 1, *counted = text.at;
     for (;;) {
@@ -220,14 +233,22 @@ static oassl_status read_mapping(const loader *l, span text, uint64_t line) {
 }
 
 /* A line that is a whole object with one of a caption's own fields tells JSON Lines from the mapping form. */
-static bool is_caption_line(span line) {
+static oassl_status is_caption_line(span line, bool *out_is) {
     json_error_t error;
-    json_t *object = json_loadb(line.at, (size_t)(line.end - line.at), 0, &error);
-    if (!object) return line.at < line.end && *line.at == '{' && line.end[-1] == '}';
-    bool caption = json_is_string(json_object_get(object, "id")) || json_is_string(json_object_get(object, "file")) ||
-                   (json_object_get(object, "foreground") && !json_is_object(json_object_get(object, "foreground")));
+    size_t bytes = (size_t)(line.end - line.at), longest;
+    json_t *object = json_loadb(line.at, bytes, 0, &error);
+    if (!object) {
+        enum json_error_code code = json_error_code(&error);
+        if (code != json_error_numeric_overflow && code != json_error_stack_overflow &&
+            oai_json_scan(line.at, bytes, &longest))
+            return oai_no_memory(bytes, "a caption");
+        *out_is = bytes > 0 && *line.at == '{' && line.end[-1] == '}';
+        return OASSL_STATUS_OK;
+    }
+    *out_is = json_is_string(json_object_get(object, "id")) || json_is_string(json_object_get(object, "file")) ||
+              (json_object_get(object, "foreground") && !json_is_object(json_object_get(object, "foreground")));
     json_decref(object);
-    return caption;
+    return OASSL_STATUS_OK;
 }
 
 static oassl_status read_text(const loader *l, span whole) {
@@ -239,7 +260,9 @@ static oassl_status read_text(const loader *l, span whole) {
                                   "not text: there is a NUL byte");
     const char *newline = memchr(text.at, '\n', (size_t)(text.end - text.at));
     span first = trimmed((span){text.at, newline ? newline : text.end}), object = {0};
-    if (is_caption_line(first)) return read_lines(l, whole);
+    bool caption;
+    OAI_TRY(is_caption_line(first, &caption));
+    if (caption) return read_lines(l, whole);
     if (*text.at == '{') {
         const char *end = value_end(text.at, text.end);
         /* Several objects: lines whose first lacks the fields that would show it. */
@@ -248,7 +271,8 @@ static oassl_status read_text(const loader *l, span whole) {
     }
     /* Fences around a mapping, or lines of prose with one caption each. */
     if (!l->options->repair || !cut_object(text, &object)) return read_lines(l, whole);
-    if (is_caption_line(object)) return read_lines(l, whole);
+    OAI_TRY(is_caption_line(object, &caption));
+    if (caption) return read_lines(l, whole);
     uint64_t line = 1 + lines_between(whole.at, object.at);
     OAI_TRY(oai_caption_report(l->set, OAI_CAPTION_WARNING, line, NULL, "JSON was cut out of surrounding text"));
     return read_mapping(l, object, line);

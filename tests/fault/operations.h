@@ -62,6 +62,13 @@ static void write_inputs(void) {
         "[{\"file\": \"a_000001\", \"class\": \"dog barking\", \"bbox\": [[0.1, 0.1, 0.5, 0.6]]},\n"
         " {\"file\": \"b_000002\", \"class\": \"cat, \\u00e9\", \"bbox\": [[0.3, 0.2, 0.9, 0.6], [0, 0, 0.5, 0.5]]}]\n";
     tiny_write_file(AT("vggss.json"), vggss, sizeof vggss - 1);
+    static const char flickr[] = "<?xml version=\"1.0\"?><annotation><a><id>x</id><bbox><o>1</o><p>13</p><q>77</q><r>200</r>"
+                                 "<s>256</s></bbox></a></annotation>";
+    mkdir(AT("xml"), 0777);
+    tiny_write_file(AT("xml/3908875350.xml"), flickr, sizeof flickr - 1);
+    static const char mapping[] = "{\"a rather long identifier of a clip\": {\"foreground\": \"an image of a cat\",\n"
+                                  " \"background\": \"an image of a mat\"}}";
+    tiny_write_file(AT("mapping.json"), mapping, sizeof mapping - 1);
 }
 
 static void open_context(void) { MUST(oassl_context_create(&fault_options, &context)); }
@@ -260,6 +267,14 @@ static oassl_status run_captions_check(uint64_t *digest) {
     return OASSL_STATUS_OK;
 }
 
+/* The other form of the file. */
+static oassl_status run_captions_mapping(uint64_t *digest) {
+    oassl_caption_counts counts = OASSL_CAPTION_COUNTS_INIT;
+    OAI_TRY(oassl_captions_encode(context, AT("mapping.json"), AT("data/encoder"), NULL, AT("out2.npz"), &counts));
+    *digest = digest_file(counts.n_captions, AT("out2.npz"));
+    return OASSL_STATUS_OK;
+}
+
 static oassl_status run_make_text(uint64_t *digest) {
     oassl_text_encoder_options options = OASSL_TEXT_ENCODER_OPTIONS_INIT;
     options.width = 8;
@@ -348,6 +363,16 @@ static oassl_status run_import(uint64_t *digest) {
     options.report = say_nothing;
     OAI_TRY(oassl_data_import(context, &options, AT("out.jsonl"), &counts));
     *digest = digest_file(0, AT("out.jsonl"));
+    return OASSL_STATUS_OK;
+}
+
+static oassl_status run_import_xml(uint64_t *digest) {
+    oassl_import_options options = OASSL_IMPORT_OPTIONS_INIT;
+    options.format = "flickr";
+    options.annotations = AT("xml");
+    options.report = say_nothing;
+    OAI_TRY(oassl_data_import(context, &options, AT("out_xml.jsonl"), NULL));
+    *digest = digest_file(0, AT("out_xml.jsonl"));
     return OASSL_STATUS_OK;
 }
 
@@ -473,6 +498,8 @@ static const operation other_operations[] = {
     {"encode a sound", open_encoder, run_encoder, close_encoder, .each = true},
     {"open caption features", NULL, run_captions_open, NULL},
     {"check captions", NULL, run_captions_check, NULL},
+    {"encode captions, a mapping", NULL, run_captions_mapping, NULL},
+    {"import XML", NULL, run_import_xml, NULL},
     {"score maps", NULL, run_metric, NULL},
     {"load a manifest", NULL, run_manifest, NULL},
     {"check a manifest", NULL, run_check, NULL},
