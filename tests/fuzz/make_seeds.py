@@ -156,6 +156,22 @@ def manifests():
                                        "sources": [{"label": "l", "box": [33, 69, 79, 199], "raw_box": [0.149671, 0.308333, 0.205592, 0.583333]}]}) + "\n")
 
 
+def scenes():
+    row = lambda n, filter_type: bytes([filter_type]) + bytes((k * 37) % 256 for k in range(n))
+    picture, mask = png(6, 5, 8, 2, row(18, 0) * 5), png(6, 5, 1, 0, b"\0\x70" * 5)
+    base = {"image": "a.png", "audio": "a.wav"}
+    boxed = {**base, "id": "a", "sources": [{"label": "x", "box": [1, 1, 4, 5]}], "silent": [{"label": "x", "box": [4, 0, 6, 2], "twin": True}]}
+    raw = {**base, "id": "r", "frame": [224, 224], "ground_truth": "consensus", "coordinates": "xyxy 0..1", "group": "g",
+           "sources": [{"label": "y", "boxes": [[0, 0, 112, 112], [56, 56, 224, 224]], "raw_boxes": [[0, 0, 0.5, 0.5], [0.25, 0.25, 1, 1]]}]}
+    masked = {**base, "id": "k", "sources": [{"label": "z", "mask": "m.png"}, {"label": "y", "box": [0, 0, 2, 2]}]}
+    mix = {"id": "mix", "mix": ["a", "r"], "axis": "height"}
+    lines = lambda *records: "".join(json.dumps(r) + "\n" for r in records)
+    put("scene", "boxes", parts(lines(boxed, raw), picture, mask))
+    put("scene", "mask", parts(lines(masked), picture, mask))
+    put("scene", "mixture", parts(lines(boxed, raw, mix), picture, mask))
+    put("scene", "far", parts(lines({**boxed, "sources": [{"box": [-1e30, 0, 1e30, 3e38]}]}, {**raw, "coordinates": "xywh 0..1"}), picture, mask))
+
+
 VGGSS = [{"file": "bbbbbbbbbbb_000032", "class": "elk bugling", "bbox": [[0.403125, 0.253125, 0.6, 0.75]]},
          {"file": "-aaaaaaaaaa_000030", "class": "female speech, woman speaking", "bbox": [[0, 0, 0.5, 0.5], [0.2, 0.3, -2.88e16, 1], [0.25, 0.5, 1, 1]]},
          {"file": "ccccccccccc_000079", "class": "horse clip-clop", "bbox": [[0.5, 0.5, 0.5, 1]]}]
@@ -434,7 +450,7 @@ def graphs():
 
 
 if __name__ == "__main__":
-    for make in (weights, checkpoints, encoders, captions, manifests, annotations, configs, vocabularies, arrays, pictures, sounds, graphs):
+    for make in (weights, checkpoints, encoders, captions, manifests, scenes, annotations, configs, vocabularies, arrays, pictures, sounds, graphs):
         make()
     for folder in sorted(CORPUS.iterdir()):
         print(folder.name, len(list(folder.iterdir())), "files", sum(f.stat().st_size for f in folder.iterdir()), "bytes")
