@@ -97,6 +97,7 @@ static oassl_status take_sample(void *user, uint64_t index, oassl_metric_sample 
 typedef struct settings {
     const char *protocols, *maps, *data, *split, *report, *features;
     bool skip, mixtures;
+    uint64_t mask_threshold;
     oassl_metric_options options;
 } settings;
 
@@ -120,7 +121,7 @@ static int score(const oassl_context *context, const settings *s, json_t *out) {
     oassl_metric *metric = NULL;
     report *page = NULL;
     json_t *without_map = json_array(), *without_record = json_array();
-    int code = truth_open(context, s->data, s->split, s->mixtures, &truth);
+    int code = truth_open(context, s->data, s->split, s->mixtures, s->mask_threshold, &truth);
     if (code == 0) {
         oassl_status status = oassl_maps_open(context, s->maps, &maps);
         if (status == OASSL_STATUS_OK) status = oassl_metric_create(context, &s->options, &metric);
@@ -200,6 +201,7 @@ int cmd_metrics(int argc, char **argv) {
         {"--bootstrap", CLI_UINT, &bootstrap, "N", "resamples behind the confidence intervals; default 1000, 0 = none", false},
         {"--seed", CLI_UINT64, &seed, "N", "of the bootstrap; default 0", false},
         {"--truth", CLI_TEXT, &truth, "RULE", "several boxes: union (default) or consensus (Flickr)", false},
+        {"--mask-threshold", CLI_UINT, &s.mask_threshold, "G", "masks count from this gray on, 1..255; default 128 in a JPEG, else 1", false},
         {"--tau", CLI_DOUBLE, &tau, "T", "slavc, avgn: maps are cosines over T; default 1", false},
         {"--bias", CLI_DOUBLE, &bias, "B", "acl: added to the logits before the sigmoid", false},
         {"--alpha", CLI_DOUBLE, &alpha, "A", "weight of the map where object maps are mixed in; default 0.4", false},
@@ -218,6 +220,7 @@ int cmd_metrics(int argc, char **argv) {
     if (!s.maps != !s.data || (!s.maps && !s.features)) return cli_wrong(&command, "--maps and --gt, or --features, or all three are required");
     bool consensus = strcmp(truth, "consensus") == 0;
     if (!consensus && strcmp(truth, "union") != 0) return cli_wrong(&command, "--truth: expected union or consensus, found '%s'", truth);
+    if (s.mask_threshold > 255) return cli_wrong(&command, "--mask-threshold: expected 1..255, found %llu", (unsigned long long)s.mask_threshold);
     s.options = (oassl_metric_options){.struct_size = sizeof s.options, .protocols = s.protocols, .size = (uint32_t)size, .tau = tau,
                                        .bias = bias, .alpha = alpha, .probabilities = probabilities, .batch = (uint32_t)batch,
                                        .bootstrap = (uint32_t)bootstrap, .seed = seed,

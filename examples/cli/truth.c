@@ -9,6 +9,7 @@ struct truth_book {
     const oassl_context *context;
     oassl_manifest *manifest;
     uint64_t *numbers, n, n_left_out;
+    int mask_threshold;
 };
 
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
@@ -49,10 +50,11 @@ static oassl_status choose(truth_book *b, const char *split, bool mixtures) {
     return OASSL_STATUS_OK;
 }
 
-int truth_open(const oassl_context *context, const char *data, const char *split, bool mixtures, truth_book **out_book) {
+int truth_open(const oassl_context *context, const char *data, const char *split, bool mixtures, uint64_t mask_threshold,
+               truth_book **out_book) {
     truth_book *b = *out_book = calloc(1, sizeof *b);
     if (!b) return fputs("oassl: no memory for the truth\n", stderr), 1;
-    b->context = context;
+    b->context = context, b->mask_threshold = (int)mask_threshold;
     oassl_manifest_options options = OASSL_MANIFEST_OPTIONS_INIT;
     options.missing = OASSL_MISSING_KEEP;
     oassl_status status = oassl_manifest_load(context, data, &options, &b->manifest);
@@ -91,13 +93,14 @@ static oassl_status load_mask(const truth_book *b, const char *path, int32_t *wi
     oassl_image mask;
     const char *dot = strrchr(path, '.');
     bool lossy = dot && (strcmp(dot, ".jpg") == 0 || strcmp(dot, ".jpeg") == 0);
+    int from = b->mask_threshold ? b->mask_threshold : lossy ? 128 : 0;
     oassl_status status = oassl_image_load(b->context, path, &mask);
     if (status != OASSL_STATUS_OK) return status;
     size_t n = (size_t)mask.width * (size_t)mask.height, stride = mask.row_bytes ? (size_t)mask.row_bytes : 3 * (size_t)mask.width;
     *out_mask = malloc(n);
     for (size_t i = 0; *out_mask && i < n; i++) {
         const uint8_t *rgb = mask.rgb + i / (size_t)mask.width * stride + 3 * (i % (size_t)mask.width);
-        (*out_mask)[i] = lossy ? rgb[0] + rgb[1] + rgb[2] >= 3 * 128 : rgb[0] || rgb[1] || rgb[2];
+        (*out_mask)[i] = from ? rgb[0] + rgb[1] + rgb[2] >= 3 * from : rgb[0] || rgb[1] || rgb[2];
     }
     *width = mask.width, *height = mask.height;
     oassl_image_free(b->context, &mask);

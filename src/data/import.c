@@ -29,6 +29,16 @@ static const oai_import_format formats[] = {
      "train"},
     {"music-solo", "MUSIC-Solo: music_solo.json", oai_import_music_solo, {"images", "audio", "masks"}, "test"},
     {"music-duet", "MUSIC-Duet: music_duet.json", oai_import_music_duet, {"images", "audio", "masks"}, "test"},
+    {"music-solo-tvsl",
+     "MUSIC-Solo as T-VSL has it: music_solo_real_ann.json",
+     oai_import_music_tvsl,
+     {"images", "audio", "masks"},
+     "test"},
+    {"music-videos",
+     "mix-and-localize's split lists of videos: MUSIC_raw/solo/<class>/<YouTube id>",
+     oai_import_music_videos,
+     {"images", "audio", "masks"},
+     "train"},
     {"flickr", "Flickr-SoundNet: folder of <id>.xml", oai_import_flickr, {"images", "audio", "masks"}, "test"},
     {"extended",
      "SLAVC's extended sets alone: *_plus_silent.csv",
@@ -196,6 +206,7 @@ static oassl_status choose(oai_import *m, const char *path) {
     oai_idlist list;
     oassl_status status = oai_idlist_load(m->host, path, &m->notes, &list);
     bool *wanted = oai_calloc(m->host, m->n + 1, sizeof *wanted);
+    if (status == OASSL_STATUS_OK) oai_import_compare_published(m, path, list.n);
     if (status == OASSL_STATUS_OK && !wanted) status = oai_no_memory(m->n, path);
     for (uint64_t i = 0; status == OASSL_STATUS_OK && i < list.n; i++) {
         const oai_idlist_row *row = &list.rows[i];
@@ -284,9 +295,12 @@ static oassl_status run(oai_import *m, const oai_import_format *format, const ch
     const oassl_import_options *o = m->options;
     OAI_TRY(oai_import_folders(m, format, out_path));
     OAI_TRY(format->read(m, o->annotations));
+    oai_import_compare_published(m, o->annotations, m->counts.n_entries);
     if (o->segments) OAI_TRY(oai_import_segments(m, o->segments));
     if (o->list) OAI_TRY(choose(m, o->list));
+    uint64_t before = m->counts.n_entries;
     if (o->silent) OAI_TRY(oai_import_extended(m, o->silent));
+    if (o->silent) oai_import_compare_published(m, o->silent, m->counts.n_entries - before);
     for (uint64_t i = 0; i < m->n; i++)
         if (!m->items[i].split) m->items[i].split = o->split ? o->split : format->split;
     OAI_TRY(oai_import_media(m));

@@ -107,6 +107,8 @@ oassl_status oai_import_list(oai_import *import, const char *path);
 oassl_status oai_import_extended(oai_import *import, const char *path);
 oassl_status oai_import_music_solo(oai_import *import, const char *path);
 oassl_status oai_import_music_duet(oai_import *import, const char *path);
+oassl_status oai_import_music_tvsl(oai_import *import, const char *path);
+oassl_status oai_import_music_videos(oai_import *import, const char *path);
 oassl_status oai_import_music_list(oai_import *import, const char *path);
 oassl_status oai_import_flickr(oai_import *import, const char *path);
 oassl_status oai_import_avsbench_s4(oai_import *import, const char *path);
@@ -116,6 +118,9 @@ oassl_status oai_import_is3(oai_import *import, const char *path);
 oassl_status oai_import_vpo(oai_import *import, const char *path);
 /* Adds the masks of a *_seg.json to items read before. */
 oassl_status oai_import_segments(oai_import *import, const char *path);
+
+/* Warns when a file is named like a published one and has another number of entries. */
+void oai_import_compare_published(oai_import *import, const char *path, uint64_t n_entries);
 
 /* ---- the steps after reading ---------------------------------------------------------------------------------- */
 

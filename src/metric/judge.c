@@ -12,16 +12,22 @@ static bool slavc_scale(const oai_rules *r) { return (r->resize & OAI_RESIZE_KER
 
 static oai_scoring scoring_of(const oai_variant *v, const oai_judging *j) {
     oai_scoring s = {v->rules->score, j->tau, j->bias, v->rules->resize > OAI_RESIZE_KERNEL};
-    if (s.kind == OAI_SCORE_MINMAX && slavc_scale(v->rules) && v->system == OAI_SYSTEM_MAP) s.kind = OAI_SCORE_COSINE_MINMAX;
+    if (s.kind == OAI_SCORE_MINMAX && slavc_scale(v->rules) && v->system == OAI_SYSTEM_MAP)
+        s.kind = OAI_SCORE_COSINE_MINMAX;
     if (s.kind == OAI_SCORE_NEGATED && v->system == OAI_SYSTEM_MIXED) s.kind = OAI_SCORE_MINMAX;
     if (s.kind == OAI_SCORE_COSINE && v->system != OAI_SYSTEM_MAP) s.kind = OAI_SCORE_RAW; /* scaled when mixed */
-    if (s.kind == OAI_SCORE_INVERTED) s.kind = OAI_SCORE_RAW; /* the view is inverted, so that its rounding counts in AP too */
+    if (s.kind == OAI_SCORE_INVERTED)
+        s.kind = OAI_SCORE_RAW; /* the view is inverted, so that its rounding counts in AP too */
     if (s.kind == OAI_SCORE_SIGMOID && j->probabilities) s.kind = OAI_SCORE_RAW;
     return s;
 }
 
-static oassl_status view_of(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, int32_t from, int32_t part, oai_view **out) {
-    oai_view_key key = {.from = from, .resize = v->resize, .place = v->rules->place, .part = part,
+static oassl_status view_of(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, int32_t from,
+                            int32_t part, oai_view **out) {
+    oai_view_key key = {.from = from,
+                        .resize = v->resize,
+                        .place = v->rules->place,
+                        .part = part,
                         .inverted = v->rules->score == OAI_SCORE_INVERTED};
     bool slavc = slavc_scale(v->rules);
     if (v->system == OAI_SYSTEM_OBJECT) {
@@ -38,7 +44,8 @@ static double half_threshold(oai_sample_cache *c, const oai_view *view, const oa
     return oai_score_of(view, s, oai_sample_cache_rank(c, view, view->n / 2));
 }
 
-static double adaptive_threshold(oai_sample_cache *c, const oai_view *view, const oai_scoring *s, const oai_truth *truth) {
+static double adaptive_threshold(oai_sample_cache *c, const oai_view *view, const oai_scoring *s,
+                                 const oai_truth *truth) {
     size_t area = truth->area ? truth->area : view->n / 2;
     return oai_score_of(view, s, oai_sample_cache_rank(c, view, view->n - (area ? area : 1)));
 }
@@ -62,8 +69,8 @@ typedef struct composed {
     bool taken[MAX_SOURCES];
 } composed;
 
-static oassl_status binary_crop(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, int32_t from, uint32_t part,
-                                const oai_truth *truth, oai_counts *out_counts) {
+static oassl_status binary_crop(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, int32_t from,
+                                uint32_t part, const oai_truth *truth, oai_counts *out_counts) {
     oai_scoring scoring = scoring_of(v, j);
     oai_view *view;
     OAI_TRY(view_of(c, v, j, from, (int32_t)part, &view));
@@ -71,19 +78,51 @@ static oassl_status binary_crop(oai_sample_cache *c, const oai_variant *v, const
     return OASSL_STATUS_OK;
 }
 
-static oassl_status piap_of_sum(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, const composed *p, double *out) {
-    uint64_t hit = 0, selected = 0, sum = 0, n = 0;
+/* Pixels of one score: those of a crop that pass, which are 1, or more where a constant crop was left as it is. */
+typedef struct level {
+    double score;
+    uint64_t hit, selected;
+} level;
+
+/* Average precision over all crops, levels by falling score and the rest last. */
+static double levels_ap(level *levels, uint32_t n_levels, uint64_t sum, uint64_t n) {
+    double ap = 0;
+    uint64_t hit = 0, selected = 0;
+    if (sum == 0) return 0;
+    for (uint32_t i = 1; i < n_levels; i++)
+        for (uint32_t k = i; k > 0 && levels[k - 1].score < levels[k].score; k--) {
+            level swapped = levels[k];
+            levels[k] = levels[k - 1], levels[k - 1] = swapped;
+        }
+    for (uint32_t i = 0, next; i < n_levels; i = next) {
+        uint64_t before = hit;
+        for (next = i; next < n_levels && levels[next].score == levels[i].score; next++)
+            hit += levels[next].hit, selected += levels[next].selected;
+        if (selected) ap += (double)(hit - before) / (double)sum * (0.5 * (double)hit / (double)selected);
+    }
+    return ap + (double)(sum - hit) / (double)sum * (0.5 * (double)sum / (double)n);
+}
+
+static oassl_status piap_of_sum(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, const composed *p,
+                                double *out) {
+    level levels[MAX_SOURCES];
+    uint64_t sum = 0, n = 0;
+    int32_t from = p->n_maps == 1 ? 0 : OAI_FROM_SUM;
     for (uint32_t i = 0; i < p->n_parts; i++) {
         oai_counts counts;
-        OAI_TRY(binary_crop(c, v, j, p->n_maps == 1 ? 0 : OAI_FROM_SUM, i, p->truth[i], &counts));
-        hit += counts.clamped_hit, selected += counts.selected, sum += p->truth[i]->clamped_sum, n += p->truth[i]->n;
+        oai_view *view;
+        OAI_TRY(view_of(c, v, j, from, (int32_t)i, &view));
+        OAI_TRY(binary_crop(c, v, j, from, i, p->truth[i], &counts));
+        levels[i] = (level){view->lo == view->hi && view->lo > 1 ? view->lo : 1, counts.clamped_hit, counts.selected};
+        sum += p->truth[i]->clamped_sum, n += p->truth[i]->n;
     }
-    *out = oai_binary_ap(hit, selected, sum, n);
+    *out = levels_ap(levels, p->n_parts, sum, n);
     return OASSL_STATUS_OK;
 }
 
 /* One map: its best composed picture, which later maps find empty. */
-static oassl_status take_best(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, composed *p, uint32_t k, double *out_row) {
+static oassl_status take_best(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, composed *p, uint32_t k,
+                              double *out_row) {
     double best = -1;
     uint32_t at = 0;
     out_row[OAI_ROW_AP] = 0;
@@ -93,7 +132,8 @@ static oassl_status take_best(oai_sample_cache *c, const oai_variant *v, const o
         double value = p->taken[i] ? 0 : oai_ciou(&n, p->truth[i]);
         if (value <= best) continue;
         best = value, at = i;
-        out_row[OAI_ROW_AP] = p->taken[i] ? 0 : oai_binary_ap(n.clamped_hit, n.selected, p->truth[i]->clamped_sum, p->truth[i]->n);
+        out_row[OAI_ROW_AP] =
+            p->taken[i] ? 0 : oai_binary_ap(n.clamped_hit, n.selected, p->truth[i]->clamped_sum, p->truth[i]->n);
     }
     out_row[OAI_ROW_CIOU] = best;
     out_row[OAI_ROW_AREA] = 0.5 * (double)p->truth[at]->twice_sum;
@@ -101,7 +141,8 @@ static oassl_status take_best(oai_sample_cache *c, const oai_variant *v, const o
     return OASSL_STATUS_OK;
 }
 
-static oassl_status judge_composed(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, double *head, double *rows) {
+static oassl_status judge_composed(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, double *head,
+                                   double *rows) {
     composed p = {.n_parts = oai_sample_cache_n_parts(c), .n_maps = oai_sample_cache_sample(c)->n_maps};
     uint32_t n_rows = p.n_maps > p.n_parts ? p.n_maps : p.n_parts;
     if (oai_sample_cache_sample(c)->n_sources == 0) return OASSL_STATUS_OK;
@@ -152,20 +193,26 @@ static oassl_status cross(oai_sample_cache *c, const oai_variant *v, const oai_j
         x->cutoff[at] = cutoff_of(c, x->view[at], v, &scoring);
         x->ciou[at] = ciou(c, x->view[at], x->cutoff[at], x->truth[at % x->n_sources], v->rules->eps);
     }
-    if (v->rules->assign == OASSL_ASSIGN_BEST) oai_assign_best(x->ciou, x->n_maps, x->n_sources, x->map_of);
-    else if (v->rules->assign == OASSL_ASSIGN_GREEDY) oai_assign_greedy(x->ciou, x->n_maps, x->n_sources, x->map_of, unused);
-    else for (uint32_t i = 0; i < x->n_sources; i++) x->map_of[i] = i < x->n_maps ? (int32_t)i : -1;
+    if (v->rules->assign == OASSL_ASSIGN_BEST)
+        oai_assign_best(x->ciou, x->n_maps, x->n_sources, x->map_of);
+    else if (v->rules->assign == OASSL_ASSIGN_GREEDY)
+        oai_assign_greedy(x->ciou, x->n_maps, x->n_sources, x->map_of, unused);
+    else
+        for (uint32_t i = 0; i < x->n_sources; i++) x->map_of[i] = i < x->n_maps ? (int32_t)i : -1;
     return OASSL_STATUS_OK;
 }
 
-static bool swaps_arguments(const oai_rules *r) { return r->truth == OAI_TRUTH_COUNT && r->score != OAI_SCORE_INVERTED; } /* AVGN */
+static bool swaps_arguments(const oai_rules *r) {
+    return r->truth == OAI_TRUTH_COUNT && r->score != OAI_SCORE_INVERTED;
+} /* AVGN */
 
 /* scikit-learn refuses labels above 1 and scores that are not numbers; T-VSL passes over the sample. */
 static bool refused(const oai_rules *r, const oai_view *view, const oai_truth *truth) {
     return r->score == OAI_SCORE_INVERTED && (view->lo < 0 || truth->clamped_sum != truth->twice_sum);
 }
 
-static oassl_status judge_pairs(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, double *head, double *rows) {
+static oassl_status judge_pairs(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, double *head,
+                                double *rows) {
     crossing x;
     double ap[MAX_SOURCES * MAX_SOURCES];
     int32_t unused[MAX_SOURCES];
@@ -175,9 +222,12 @@ static oassl_status judge_pairs(oai_sample_cache *c, const oai_variant *v, const
     OAI_TRY(cross(c, v, j, &x));
     head[OAI_HEAD_N_ROWS] = x.n_sources;
     for (uint32_t at = 0; (figures & OAI_FIG_AP) && at < x.n_maps * x.n_sources; at++) {
-        if (refused(v->rules, x.view[at], x.truth[at % x.n_sources])) ap[at] = NAN;
-        else if (swapped) ap[at] = oai_swapped_ap(x.view[at], x.cutoff[at], x.truth[at % x.n_sources]);
-        else OAI_TRY(oai_sample_cache_ap(c, x.view[at], x.truth[at % x.n_sources], &ap[at]));
+        if (refused(v->rules, x.view[at], x.truth[at % x.n_sources]))
+            ap[at] = NAN;
+        else if (swapped)
+            ap[at] = oai_swapped_ap(x.view[at], x.cutoff[at], x.truth[at % x.n_sources]);
+        else
+            OAI_TRY(oai_sample_cache_ap(c, x.view[at], x.truth[at % x.n_sources], &ap[at]));
     }
     for (uint32_t i = 0; i < x.n_sources; i++) {
         double *row = rows + i * OAI_ROW_N;
@@ -189,12 +239,16 @@ static oassl_status judge_pairs(oai_sample_cache *c, const oai_variant *v, const
         row[OAI_ROW_ADAPTIVE] = (figures & OAI_FIG_ADAPTIVE) ? 0 : NAN;
         if (!found || !(figures & OAI_FIG_ADAPTIVE)) continue;
         double t = adaptive_threshold(c, x.view[at], &scoring, x.truth[i]);
-        row[OAI_ROW_ADAPTIVE] = ciou(c, x.view[at], oai_view_cutoff(x.view[at], &scoring, v->rules->predicate, t), x.truth[i], v->rules->eps);
+        row[OAI_ROW_ADAPTIVE] = ciou(c, x.view[at], oai_view_cutoff(x.view[at], &scoring, v->rules->predicate, t),
+                                     x.truth[i], v->rules->eps);
     }
     if ((figures & OAI_FIG_PIAP) && x.n_sources) {
         head[OAI_HEAD_PIAP] = 0;
-        if (swapped) for (uint32_t i = 0; i < x.n_sources; i++) head[OAI_HEAD_PIAP] += rows[i * OAI_ROW_N + OAI_ROW_AP] / x.n_sources;
-        else head[OAI_HEAD_PIAP] = oai_assign_best(ap, x.n_maps, x.n_sources, unused) / x.n_sources;
+        if (swapped)
+            for (uint32_t i = 0; i < x.n_sources; i++)
+                head[OAI_HEAD_PIAP] += rows[i * OAI_ROW_N + OAI_ROW_AP] / x.n_sources;
+        else
+            head[OAI_HEAD_PIAP] = oai_assign_best(ap, x.n_maps, x.n_sources, unused) / x.n_sources;
         for (uint32_t at = 0; at < x.n_maps * x.n_sources; at++)
             if (isnan(ap[at])) head[OAI_HEAD_PIAP] = NAN;
     }
@@ -208,7 +262,8 @@ static oassl_status judge_confidence(oai_sample_cache *c, const oai_variant *v, 
     oai_scoring scoring = scoring_of(v, j);
     *out = -INFINITY; /* nothing was found */
     if (s->confidence) return *out = *s->confidence, OASSL_STATUS_OK;
-    if (scoring.kind == OAI_SCORE_MINMAX || scoring.kind == OAI_SCORE_COSINE_MINMAX) scoring.kind = OAI_SCORE_RAW; /* of the map as it came */
+    if (scoring.kind == OAI_SCORE_MINMAX || scoring.kind == OAI_SCORE_COSINE_MINMAX)
+        scoring.kind = OAI_SCORE_RAW; /* of the map as it came */
     if (slavc_scale(v->rules) && v->system == OAI_SYSTEM_MAP) scoring.kind = OAI_SCORE_COSINE;
     for (uint32_t k = 0; k < (v->system == OAI_SYSTEM_OBJECT ? 1 : s->n_maps); k++) {
         oai_view *view;
@@ -227,7 +282,8 @@ static bool has_mask(const oassl_metric_sample *s) {
 }
 
 /* All maps together, the largest at each pixel, against all sources together. */
-static oassl_status judge_masks(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, double *head, double *curve) {
+static oassl_status judge_masks(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, double *head,
+                                double *curve) {
     const oassl_metric_sample *s = oai_sample_cache_sample(c);
     oai_scoring scoring = scoring_of(v, j);
     oai_truth_key key = {-1, OAI_TRUTH_UNION, OAI_READ_BOX, OAI_PLACE_SQUARE, 0};
@@ -246,7 +302,8 @@ static oassl_status judge_masks(oai_sample_cache *c, const oai_variant *v, const
     return OASSL_STATUS_OK;
 }
 
-oassl_status oai_judge(oai_sample_cache *c, const oai_variant *v, const oai_judging *j, double out_block[OAI_BLOCK_MAX]) {
+oassl_status oai_judge(oai_sample_cache *c, const oai_variant *v, const oai_judging *j,
+                       double out_block[OAI_BLOCK_MAX]) {
     const oassl_metric_sample *s = oai_sample_cache_sample(c);
     int32_t n_curve = v->curve && has_mask(s) ? OAI_F_STEPS : 0;
     double *curve = out_block + OAI_HEAD_N, *rows = curve + n_curve;
@@ -254,7 +311,8 @@ oassl_status oai_judge(oai_sample_cache *c, const oai_variant *v, const oai_judg
     out_block[OAI_HEAD_N_ROWS] = 0, out_block[OAI_HEAD_N_CURVE] = n_curve;
     if (v->system != OAI_SYSTEM_MAP && !s->object) return OASSL_STATUS_OK;
     if (v->rules->assign == OASSL_ASSIGN_GREEDY) return judge_composed(c, v, j, out_block, rows);
-    if (v->rules->figures & ~(uint32_t)(OAI_FIG_MASKS | OAI_FIG_MASKS_OFFICIAL)) OAI_TRY(judge_pairs(c, v, j, out_block, rows));
+    if (v->rules->figures & ~(uint32_t)(OAI_FIG_MASKS | OAI_FIG_MASKS_OFFICIAL))
+        OAI_TRY(judge_pairs(c, v, j, out_block, rows));
     if (v->figures & OAI_FIG_CONFIDENCE) OAI_TRY(judge_confidence(c, v, j, &out_block[OAI_HEAD_CONFIDENCE]));
     if (v->figures & (OAI_FIG_MASKS | OAI_FIG_MASKS_OFFICIAL)) OAI_TRY(judge_masks(c, v, j, out_block, curve));
     return OASSL_STATUS_OK;

@@ -5,6 +5,12 @@
 #define GOOD "{\"file\": \"good\", \"class\": \"dog\", \"bbox\": [[0, 0, 1, 1]]}"
 #define GOOD_PAIR "{\"image\": \"/q/1_1.jpg\", \"audio\": \"/q/1_1.wav\", \"gt_box\": [1, 2, 3, 4]}"
 #define GOOD_SOLO "{\"file\": \"vvvvvvvvvvv_000_00000\", \"class\": \"cello\", \"bbox\": [0, 0, 0.5, 0.5]}"
+#define GOOD_DUET                                                                                                     \
+    "{\"file\": \"vvvvvvvvvvv_000_00000\", \"class_src1\": \"a\", \"bbox_src1\": [0, 0, 0.5, 0.5], \"class_src2\": "     \
+    "\"b\", \"bbox_src2\": [0, 0, 0.5, 0.5]}"
+#define GOOD_FRAME                                                                                                    \
+    "\"w/1.jpg\": {\"bbox\": [{\"box\": [1, 1, 2, 2], \"normbox\": [0.1, 0.1, 0.2, 0.2], \"category_id\": 1}], "      \
+    "\"wdith\": 9, \"height\": 9}"
 
 typedef struct defect {
     const char *format, *text, *report;
@@ -51,6 +57,29 @@ static const defect defects[] = {
      "error f:2 v_000_00001: field 'bbox'"},
     {"music-solo", "[" GOOD_SOLO ", {\"file\": \"v_000_00001\", \"class\": \"cello\", \"bbox\": [0.5, 0, 0.6, 1]}]",
      "error f:2 v_000_00001: box 1 (0.5, 0, 0.6, 1) leaves the picture (xywh 0..1)"},
+    {"music-solo", "[" GOOD_SOLO ", {\"file\": \"v_000_00001\", \"bbox\": [0, 0, 1, 1]}]", "error f:2 v_000_00001: field 'class': missing"},
+    {"music-solo", "[" GOOD_SOLO ", {\"class\": \"cello\", \"bbox\": [0, 0, 1, 1]}]", "error f:2 : field 'file': missing"},
+    {"music-duet", "[" GOOD_DUET ", {\"file\": \"v_000_00001\", \"class_src1\": \"a\", \"bbox_src1\": [0, 0, 1, 1], \"class_src2\": \"b\"}]",
+     "error f:2 v_000_00001: field 'bbox_src2': missing"},
+    {"music-duet",
+     "[" GOOD_DUET ", {\"file\": \"v_000_00001\", \"class_src1\": 1, \"bbox_src1\": [0, 0, 1, 1], \"class_src2\": \"b\", \"bbox_src2\": [0, 0, 1, 1]}]",
+     "error f:2 v_000_00001: field 'class_src1'"},
+    {"music-duet",
+     "[" GOOD_DUET ", {\"file\": \"v_000_00001\", \"class_src1\": \"a\", \"bbox_src1\": [0, 0, 1, 1], \"class_src2\": \"b\", \"bbox_src2\": [0, 0, 1, 2]}]",
+     "error f:2 v_000_00001: box 1 (0, 0, 1, 2) leaves the picture"},
+    {"music-duet", "[" GOOD_DUET ", \"x\"]", "error f:2 : expected an object"},
+    {"music-solo-tvsl", "{" GOOD_FRAME ", \"w/2.jpg\": 3}", "error f:2 w/2.jpg: expected an object"},
+    {"music-solo-tvsl", "{" GOOD_FRAME ", \"w/2.jpg\": {\"bbox\": [], \"wdith\": 9, \"height\": 9}}", "error f:2 w/2.jpg: field 'bbox'"},
+    {"music-solo-tvsl", "{" GOOD_FRAME ", \"w/2.jpg\": {\"bbox\": [7], \"wdith\": 9, \"height\": 9}}", "error f:2 w/2.jpg: field 'bbox'"},
+    {"music-solo-tvsl", "{" GOOD_FRAME ", \"w/2.jpg\": {\"bbox\": [{\"box\": [1, 1, 2, 2], \"category_id\": 1}], \"wdith\": 9, \"height\": 9}}",
+     "error f:2 w/2.jpg: field 'normbox': missing"},
+    {"music-solo-tvsl",
+     "{" GOOD_FRAME ", \"w/2.jpg\": {\"bbox\": [{\"box\": [1, 1, 2, 2], \"normbox\": [0.5, 0, 0.6, 1], \"category_id\": 1}], \"wdith\": 9, \"height\": 9}}",
+     "error f:2 w/2.jpg: box 1 (0.5, 0, 0.6, 1) leaves the picture (xywh 0..1)"},
+    {"music-solo-tvsl", "{" GOOD_FRAME ", \"w/2.jpg\": {\"bbox\": [], \"height\": 9}}", "error f:2 w/2.jpg: field 'width': missing"},
+    {"music-solo-tvsl", "{" GOOD_FRAME ", \"../2.jpg\": {}}", "error f:2 ../2.jpg: expected a frame's path below its folder"},
+    {"music-videos", "MUSIC_raw/solo/cello/vvvvvvvvvvv\nsolo\n", "error f:2 solo: expected MUSIC_raw/solo/<class>/<YouTube id>"},
+    {"music-videos", "MUSIC_raw/solo/cello/vvvvvvvvvvv\na/b/c/d,e\n", "found 2 columns"},
     {"extended", "video,audio,label\na,b,non-sounding\nc,d,sounding",
      "error f:3 c: column 3: expected non-sounding, found 'sounding'"},
     {"extended", "a,b,non-sounding\nc,non-sounding", "error f:2 c: expected video,audio,label, found 2 columns"},
@@ -64,6 +93,8 @@ static const defect defects[] = {
     {"avsbench-ms3", "a_1,dog\nb_2", "error f:2 b_2: expected frame_id,label, found 1 columns"},
     {"is3", "[" GOOD_PAIR ", {\"image\": \"/q/plain.jpg\", \"audio\": \"/q/plain.wav\", \"gt_box\": [1, 2, 3, 4]}]",
      "error f:2 plain: field 'image': expected a name with a '_'"},
+    {"is3", "[" GOOD_PAIR ", {\"image\": \"/q/2_1.jpg\", \"audio\": \"/q/2_1.wav\"}]", "error f:2 2_1: field 'gt_box': missing"},
+    {"is3", "[" GOOD_PAIR ", {\"image\": \"/q/2_1.jpg\", \"audio\": \"/q/2_1.wav\", \"gt_box\": [1, 2, \"3\", 4]}]", "error f:2 2_1: field 'gt_box'"},
     {"is3", "[" GOOD_PAIR ", {\"image\": \"/q/2_1.jpg\", \"audio\": \"/q/\", \"gt_box\": [1, 2, 3, 4]}]",
      "error f:2 /q/2_1.jpg: field 'audio'"},
     {"vpo-ss", "[" GOOD_PAIR ", {\"image\": \"/q/2_1.jpg\", \"audio\": \"/q/2_1.wav\", \"gt_box\": [1, 2, 3]}]",
@@ -178,6 +209,33 @@ static void test_unknown_ids(void **state) {
     assert_int_equal(counts.n_records, 1);
 }
 
+/* A file named like a published one is compared with it. */
+static void test_published_counts(void **state) {
+    (void)state;
+    write_text("vggss.json", "[" GOOD "]");
+    write_text("vggss_test.csv", "good");
+    oassl_import_options o = {.format = "vggss", .annotations = at("vggss.json"), .list = at("vggss_test.csv")};
+    assert_ok(import(&o));
+    assert_report("warning vggss.json:0 : 1 entries, the published file of this name has 5158");
+    assert_report("warning vggss_test.csv:0 : 1 entries, the published file of this name has 5158");
+    assert_int_equal(counts.n_records, 1);
+}
+
+static void test_tvsl_frames(void **state) {
+    (void)state;
+    write_text("t", "{" GOOD_FRAME ", \"x/y/1.jpg\": {\"bbox\": [{\"box\": [1, 1, 2, 2], \"normbox\": [0, 0, 1, 1], \"category_id\": 4}], \"width\": 9, \"height\": 9}}");
+    oassl_import_options o = {.format = "music-solo-tvsl", .annotations = at("t")};
+    oassl_manifest *m = imported(&o);
+    const oassl_record *r = oai_manifest_at(m, 1);
+    assert_int_equal(counts.n_records, 2);
+    assert_string_equal(r->id, "x_y_1");
+    assert_string_equal(r->sources[0].label, "category 4");
+    assert_int_equal(r->sources[0].n_numbers, 1);
+    assert_non_null(strstr(r->image, "x/y/1.jpg"));
+    assert_non_null(strstr(r->audio, "x/y.wav"));
+    oai_manifest_free(m);
+}
+
 static void test_duplicates(void **state) {
     (void)state;
     write_text("f", "[" GOOD ", {\"file\": \"good\", \"class\": \"cat\", \"bbox\": [[0, 0, 1, 1]]}]");
@@ -241,6 +299,10 @@ static void test_memory_failures(void **state) {
     each_failure((oassl_import_options){.format = "flickr", .annotations = at("xml")}, 1);
     write_text("d", "[" GOOD_SOLO "]");
     each_failure((oassl_import_options){.format = "music-solo", .annotations = at("d")}, 1);
+    write_text("t", "{" GOOD_FRAME "}");
+    each_failure((oassl_import_options){.format = "music-solo-tvsl", .annotations = at("t")}, 1);
+    write_text("v", "MUSIC_raw/solo/cello/vvvvvvvvvvv");
+    each_failure((oassl_import_options){.format = "music-videos", .annotations = at("v")}, 1);
     write_text("a", "name,category,split\nx,dog,test");
     each_failure((oassl_import_options){.format = "avsbench-s4", .annotations = at("a")}, 5);
 }
@@ -251,6 +313,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_xml, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_whole_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unknown_ids, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_published_counts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_tvsl_frames, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_duplicates, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_partial_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory_failures, set_up, tear_down),
