@@ -29,8 +29,10 @@ CLONES static bool NAME(extent)(const REAL *v, size_t n, double *out_lo, double 
 static inline uint32_t NAME(step)(REAL v, REAL lo, REAL scale) { return (uint32_t)(int32_t)((v - lo) * scale); }
 
 static REAL NAME(scale)(const oai_view *view, int32_t steps) {
-    REAL range = (REAL)view->hi - (REAL)view->lo, scale = (REAL)(steps - 1) / range;
-    return range > 0 && isfinite(range) && isfinite(scale) ? scale : 0;
+    REAL range = (REAL)view->hi - (REAL)view->lo;
+    if (!(range > 0) || !isfinite(range)) return 0;
+    REAL scale = (REAL)(steps - 1) / range;
+    return isfinite(scale) ? scale : 0;
 }
 
 static int NAME(by_value_then_pixel)(const void *a, const void *b) {
