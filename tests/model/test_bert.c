@@ -1,14 +1,12 @@
 /* BERT against transformers on formula weights, the naming rules of published files, the seeded encoder, and the block
  * known answers of the specification. */
-#include "support/net_run.h"
+#include "support/two_backends.h"
 
 #include "base/file.h"
 #include "data/net_parity.h"
 #include "model/bert.h"
 #include "model/text_encoder.h"
 #include "oassl/encoder.h"
-
-static oassl_context *reference, *fast;
 
 enum { NAMES_PLAIN, NAMES_BERT_PREFIX, NAMES_GAMMA };
 
@@ -200,20 +198,6 @@ static void block_known_answers(void **state) {
         (const double[]){-0.0180713097078, -0.154204234067, -0.0457552419164, 0, 0.350388436606, 1.93565862314});
     check_block(norm5, 4, h, (const double[]){1.54258418535, 0.192823023169, -0.67488058109, -1.06052662743});
     check_block(norm12, 4, h, (const double[]){1.54317703089, 0.192897128861, -0.675139951013, -1.06093420873});
-}
-
-static int open_contexts(void **state) {
-    (void)state;
-    reference = open_context("reference");
-    fast = open_context("onednn");
-    return reference ? 0 : -1;
-}
-
-static int close_contexts(void **state) {
-    (void)state;
-    oassl_context_destroy(fast);
-    oassl_context_destroy(reference);
-    return 0;
 }
 
 int main(void) {

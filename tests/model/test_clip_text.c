@@ -1,6 +1,6 @@
 /* CLIP's text transformer and a sentence encoder against transformers on formula weights, on both backends; OpenAI's
  * key names; what a folder says about pooling and length. */
-#include "support/net_run.h"
+#include "support/two_backends.h"
 
 #include <unistd.h>
 
@@ -10,8 +10,6 @@
 #include "model/bert.h"
 #include "model/clip_text.h"
 #include "model/text_encoder.h"
-
-static oassl_context *reference, *fast;
 
 enum { HUGGING_FACE, HUGGING_FACE_PREFIXED, OPENAI };
 
@@ -293,20 +291,6 @@ static void bad_folders(void **state) {
     unlink(OASSL_TEST_TMP "/text_bad/config.json");
     expect_error(oai_text_encoder_open(reference, folder, &encoder), OASSL_STATUS_FORMAT, "token_embedding.weight");
     assert_null(encoder);
-}
-
-static int open_contexts(void **state) {
-    (void)state;
-    reference = open_context("reference");
-    fast = open_context("onednn");
-    return reference ? 0 : -1;
-}
-
-static int close_contexts(void **state) {
-    (void)state;
-    oassl_context_destroy(fast);
-    oassl_context_destroy(reference);
-    return 0;
 }
 
 int main(void) {

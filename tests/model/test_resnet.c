@@ -1,9 +1,8 @@
 /* ResNet-18 against torchvision on formula weights: every size, batch and mode of the specification, each backend. */
-#include "support/net_run.h"
+#include "support/two_backends.h"
 
 #include "data/net_parity.h"
 
-static oassl_context *reference, *fast;
 static oai_net_config config;
 static oai_store *store;
 
@@ -103,21 +102,16 @@ static void on_reference(void **state) {
 }
 
 static int open_all(void **state) {
-    (void)state;
-    reference = open_context("reference");
-    fast = open_context("onednn");
     config = oai_net_config_default(OAI_NET_PAIR);
-    if (!reference || oai_net_store_create(&oai_default_host, &config, &store) != OASSL_STATUS_OK) return -1;
+    if (open_contexts(state) != 0) return -1;
+    if (oai_net_store_create(&oai_default_host, &config, &store) != OASSL_STATUS_OK) return -1;
     fill_store(store, 0);
     return 0;
 }
 
 static int close_all(void **state) {
-    (void)state;
     oai_store_destroy(store);
-    oassl_context_destroy(fast);
-    oassl_context_destroy(reference);
-    return 0;
+    return close_contexts(state);
 }
 
 int main(void) {
