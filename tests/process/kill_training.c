@@ -1,6 +1,6 @@
-/* kill -9 at random moments of training.  A run of some seconds is started, killed, resumed, killed again, and so on to its
- * end; then it must have left what an uninterrupted run leaves: the same weights, optimiser state, progress and log, bit for
- * bit, but for the times that the log tells.
+/* kill -9 at random moments of training.  A run of about a second is started, killed, resumed, killed again, up to four
+ * times, and then left to come to its end; it must have left what an uninterrupted run leaves: the same weights, optimiser
+ * state, progress and log, bit for bit, but for the times that the log tells.
  *
  * usage: kill_training OASSL SCRATCH KILLS [SEED]
  *
@@ -282,7 +282,8 @@ static void await_write(pid_t child, const char *folder) {
     pause_for(uniform() * 0.002);
 }
 
-/* Starts or resumes the run in `folder`, and kills it after a random delay.  1: it came to its end before. */
+/* Starts or resumes the run in `folder`, and kills it after a random delay up to `length` (negative: not at all).  1: it came
+ * to its end. */
 static int one_life(const char *folder, double length) {
     char last[256];
     snprintf(last, sizeof last, "%s/last.safetensors", folder);
@@ -290,10 +291,10 @@ static int one_life(const char *folder, double length) {
     double delay = uniform() * length;
     pid_t child = start_training(folder, resume);
     counts.resumes += resume != 0;
-    pause_for(delay);
-    int aimed = counts.kills % 3 == 2;
+    int spared = length < 0, aimed = !spared && counts.kills % 3 == 2;
+    if (!spared) pause_for(delay);
     if (aimed) await_write(child, folder);
-    pid_t ended = waitpid(child, &status, WNOHANG);
+    pid_t ended = waitpid(child, &status, spared ? 0 : WNOHANG);
     if (ended == 0) {
         kill(child, SIGKILL);
         waitpid(child, &status, 0);
@@ -323,7 +324,8 @@ int main(int argc, char **argv) {
     while (counts.kills < wanted && n_failures == 0) {
         empty("killed");
         counts.runs++;
-        while (!one_life("killed", length)) {
+        unsigned spared_from = counts.kills + 1 + (unsigned)(4 * uniform());
+        while (!one_life("killed", counts.kills < spared_from && counts.kills < wanted ? length : -1)) {
         }
         compare_runs("whole", "killed");
     }
