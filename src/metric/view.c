@@ -141,7 +141,8 @@ static float torch_exp(float x) {
 /* Each operation rounded to single precision, in the evaluators' order. */
 static float single_score(const oai_view *view, const oai_scoring *s, float v) {
     float lo = (float)view->lo, hi = (float)view->hi, range = hi - lo;
-    float base = (float)(-1 / s->tau), width = (float)(1 / s->tau - -1 / s->tau);
+    double least = s->tau > 0 ? -1 / s->tau : 0; /* of a cosine over tau; other scores have none */
+    float base = (float)least, width = (float)(-least - least);
     switch (s->kind) {
     case OAI_SCORE_MINMAX: return range == 0 ? v : (v - lo) / range;
     case OAI_SCORE_NEGATED: return range == 0 ? 1 + v : 1 - (hi - v) / range;
