@@ -52,21 +52,14 @@ class Bench:
 
 # ---- sections ---------------------------------------------------------------------------------------------------
 
-def make_pair(b):
-    """The full-size pair's weights, its calibrated copy and the peers' formats of it."""
-    run_program(b.program("pair", "make", b.file("model.safetensors")))
-    quality.make_pictures(b)
-    try:
-        run_program([b.tool, "quantize", "--model", b.file("model.safetensors"), "--data", b.file("full/manifest.jsonl"), "--split", "",
-                     "--out", b.file("int8.safetensors"), "--quiet"])
-    except Failure as e:
-        print("int8: %s" % e)
-
-
 def inference(b):
     failed = subprocess.run([b.python, "-W", "ignore", os.path.join(HERE, "peers_infer.py"), "prepare", b.folder],
                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
     print("peers' formats made; failed: %s" % (failed.strip() or "everything"), flush=True)
+    try:
+        run_program(b.program("pair", "quantize", b.file("model.safetensors"), b.file("int8.safetensors"), 8, b.file("calibration.f32")))
+    except Failure as e:
+        print("calibration: %s" % e, flush=True)
     for batch, rounds, repeats in ((1, 7, 10), (16, 5, 3)):
         makers = {}
         for precision in ("f32", "f32-fast", "bf16", "int8"):
@@ -136,7 +129,8 @@ def audio(b):
 
 def start(b):
     """Whole runs of the tool, from the start of the process to its end, weights in the page cache; and making the plans alone."""
-    command = [b.tool, "localize", "--model", b.file("model.safetensors"), "--image", b.image, "--audio", b.sound, "--threads",
+    image, sound = quality.make_clip(b)
+    command = [b.tool, "localize", "--model", b.file("model.safetensors"), "--image", image, "--audio", sound, "--threads",
                str(b.threads), "--json", "--quiet"]
     try:
         seconds, peaks = zip(*[run_program(command)[1:] for _ in range(3 if b.quick else 21)][1:])
@@ -201,7 +195,7 @@ def main():
         began, b = time.time(), Bench(o, folder)
         result = describe(b)
         print("%s, load average %.1f, %d threads" % (result["cpu"], result["load_average_before"], b.threads), flush=True)
-        make_pair(b)
+        run_program(b.program("pair", "make", b.file("model.safetensors")))
         for name in (o.only.split(",") if o.only else SECTIONS):
             print("-- %s (%.0f s)" % (name, time.time() - began), flush=True)
             SECTIONS[name](b)

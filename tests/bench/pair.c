@@ -1,5 +1,7 @@
 /* bench_pair make MODEL.safetensors
- *   writes a freshly initialised full-size pair.
+ *   Writes a freshly initialised full-size pair.
+ * bench_pair quantize MODEL.safetensors INT8.safetensors N INPUT.f32
+ *   Calibrates it on N pictures and N spectrograms.
  * bench_pair THREADS MODEL.safetensors PRECISION BATCH REPEATS [INPUT.f32 OUTPUT.f32]
  *   Times inference of a pair: feature map of a 224 x 224 picture and vector of a 257 x 200 log-spectrogram.  PRECISION is f32,
  *   f32-fast, bf16 or int8.  INPUT holds the pictures, then the spectrograms; OUTPUT gets the maps, then the vectors.  Prints
@@ -32,15 +34,6 @@ static int make(const char *path) {
     return 0;
 }
 
-static oassl_model *load(oassl_context *context, const char *path, const char *precision) {
-    oassl_model_options options = OASSL_MODEL_OPTIONS_INIT;
-    oassl_model *model;
-    while (options.precision < 4 && strcmp(precisions[options.precision], precision) != 0) options.precision++;
-    if (options.precision == 4) exit(2);
-    MUST(oassl_model_load(context, path, &options, &model));
-    return model;
-}
-
 static void make_tensors(pair *p, int64_t n) {
     p->pictures = bench_tensor(4, (const int64_t[]){n, 3, 224, 224});
     p->sounds = bench_tensor(4, (const int64_t[]){n, 1, OASSL_LOGSPEC_ROWS, 200});
@@ -50,10 +43,42 @@ static void make_tensors(pair *p, int64_t n) {
     bench_noise(&p->sounds, 2);
 }
 
+static int quantize(const char *path, const char *out, int64_t n, const char *input) {
+    oassl_context *context = bench_context(0);
+    oassl_model *model, *quantized;
+    oassl_quantizer *quantizer;
+    pair p;
+    make_tensors(&p, n);
+    bench_read(input, (const oassl_tensor *[]){&p.pictures, &p.sounds}, 2);
+    MUST(oassl_model_load(context, path, NULL, &model));
+    MUST(oassl_quantizer_create(model, NULL, &quantizer));
+    MUST(oassl_quantizer_add_pictures(quantizer, &p.pictures));
+    MUST(oassl_quantizer_add_sounds(quantizer, &p.sounds));
+    MUST(oassl_quantizer_finish(quantizer, &quantized));
+    MUST(oassl_model_save(quantized, out));
+    oassl_tensor *all[] = {&p.pictures, &p.sounds, &p.map, &p.vectors};
+    for (int i = 0; i < 4; i++) free(all[i]->data);
+    oassl_quantizer_destroy(quantizer);
+    oassl_model_destroy(quantized);
+    oassl_model_destroy(model);
+    oassl_context_destroy(context);
+    return 0;
+}
+
+static oassl_model *load(oassl_context *context, const char *path, const char *precision) {
+    oassl_model_options options = OASSL_MODEL_OPTIONS_INIT;
+    oassl_model *model;
+    while (options.precision < 4 && strcmp(precisions[options.precision], precision) != 0) options.precision++;
+    if (options.precision == 4) exit(2);
+    MUST(oassl_model_load(context, path, &options, &model));
+    return model;
+}
+
 int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "make") == 0) return make(argv[2]);
+    if (argc == 6 && strcmp(argv[1], "quantize") == 0) return quantize(argv[2], argv[3], atoll(argv[4]), argv[5]);
     if (argc != 6 && argc != 8) {
-        fprintf(stderr, "usage: bench_pair make MODEL | THREADS MODEL PRECISION BATCH REPEATS [INPUT OUTPUT]\n");
+        fprintf(stderr, "usage: bench_pair make MODEL | quantize MODEL OUT N INPUT | THREADS MODEL PRECISION BATCH REPEATS [INPUT OUTPUT]\n");
         return 2;
     }
     const int repeats = atoi(argv[5]);

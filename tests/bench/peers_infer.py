@@ -48,13 +48,21 @@ def shapes(batch):
     return (batch, 3, 224, 224), (batch, 1, 257, 200)
 
 
+def calibration(folder, batch):
+    """The samples that every int8 engine is calibrated on, as batches."""
+    pictures, sounds = inputs(folder, N_CALIBRATION, "calibration.f32")
+    if batch > N_CALIBRATION:
+        return [[np.concatenate([a, a])[:batch] for a in (pictures, sounds)]]
+    return [[a[i:i + batch] for a in (pictures, sounds)] for i in range(0, N_CALIBRATION, batch)]
+
+
 def noise(batch, seed):
     rng = np.random.default_rng(seed)
     return [rng.standard_normal(s, np.float32) for s in shapes(batch)]
 
 
-def inputs(folder, batch):
-    flat = np.fromfile(os.path.join(folder, "input%d.f32" % batch), np.float32)
+def inputs(folder, batch, name=None):
+    flat = np.fromfile(os.path.join(folder, name or "input%d.f32" % batch), np.float32)
     split = batch * 3 * 224 * 224
     return flat[:split].reshape(shapes(batch)[0]), flat[split:].reshape(shapes(batch)[1])
 
@@ -81,7 +89,7 @@ def prepare_onnx(folder, net, batch):
 
 def prepare_onnxruntime_int8(folder, onnx_path, batch):
     from onnxruntime import quantization as q
-    feeds = iter([dict(zip(("pictures", "sounds"), noise(batch, 100 + i))) for i in range(max(1, N_CALIBRATION // batch))])
+    feeds = iter([dict(zip(("pictures", "sounds"), arrays)) for arrays in calibration(folder, batch)])
 
     class Reader(q.CalibrationDataReader):
         def get_next(self):
@@ -99,8 +107,7 @@ def prepare_openvino(folder, net, batch):
     path = os.path.join(folder, "pair%d.xml" % batch)
     openvino.save_model(model, path, compress_to_fp16=False)
     import nncf
-    data = nncf.Dataset([noise(batch, 100 + i) for i in range(max(1, N_CALIBRATION // batch))])
-    quantized = nncf.quantize(model, data, preset=nncf.QuantizationPreset.PERFORMANCE, subset_size=N_CALIBRATION)
+    quantized = nncf.quantize(model, nncf.Dataset(calibration(folder, batch)), preset=nncf.QuantizationPreset.PERFORMANCE, subset_size=N_CALIBRATION)
     openvino.save_model(quantized, path.replace(".xml", ".int8.xml"), compress_to_fp16=False)
 
 
@@ -117,6 +124,7 @@ def prepare(folder):
     net, failed = pair(folder), {}
     for parameter in net.parameters():
         parameter.requires_grad_(False)
+    flatten(noise(N_CALIBRATION, 100)).tofile(os.path.join(folder, "calibration.f32"))
 
     def attempt(name, step, *arguments):
         try:

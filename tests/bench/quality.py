@@ -13,10 +13,10 @@ OASSL = {"image_size": 128, "audio_frames": 100, "lr": 1e-3, "lr_visual": 0.2, "
 WINDOW = 50  # steps a point of the loss curve
 
 
-def make_pictures(b):
-    """A few clips at full size, for the cold start and for the calibration of the timed int8 model."""
-    run_program([b.tool, "synth", "--out", b.file("full"), "--clips", "8", "--size", "224", "--seed", "9", "--quiet"])
-    b.image, b.sound = (sorted(glob.glob(b.file("full/%s/*" % kind)))[0] for kind in ("images", "audio"))
+def make_clip(b):
+    """A picture and its sound at full size -> their paths."""
+    run_program([b.tool, "synth", "--out", b.file("full"), "--clips", "1", "--size", "224", "--quiet"])
+    return [glob.glob(b.file("full/%s/*" % kind))[0] for kind in ("images", "audio")]
 
 
 def make_data(b):
