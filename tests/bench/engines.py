@@ -4,6 +4,7 @@ import os
 import statistics
 import subprocess
 import tempfile
+import time
 
 
 class Failure(Exception):
@@ -12,7 +13,6 @@ class Failure(Exception):
 
 def run_program(command):
     """Runs one of our programs; its standard output, its wall-clock life and its peak memory."""
-    import time
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.perf_counter()
         try:
@@ -80,15 +80,19 @@ def summary(values):
     return {"median": statistics.median(v), "quartile_low": low, "quartile_high": high, "min": v[0], "max": v[-1], "n": len(v)}
 
 
-def interleave(makers, rounds, repeats):
-    """makers: {key: function that makes an engine}.  -> {key: summary of seconds, info, peak, or {"missing": why}}"""
+def interleave(makers, rounds, repeats, budget=100):
+    """makers: {key: function that makes an engine}.  -> {key: summary of seconds, info, peak, or {"missing": why}}
+    Rounds stop after `budget` seconds, but not before the second: a busy machine must not keep a run for ever."""
     engines, seconds, results = {}, {}, {}
     for key, make in makers.items():
         try:
             engines[key], seconds[key] = make(), []
         except Failure as e:
             results[key] = {"missing": str(e)}
-    for _ in range(rounds):
+    start = time.perf_counter()
+    for done in range(rounds):
+        if done >= 2 and time.perf_counter() - start > budget:
+            break
         for key, engine in list(engines.items()):
             try:
                 seconds[key] += engine.run(repeats)
