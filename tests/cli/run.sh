@@ -47,7 +47,7 @@ done
 "$oassl" --version >out 2>err || complain "oassl --version"
 "$oassl" >out 2>err && complain "oassl without a command"
 bad "no command 'frobnicate'" -- frobnicate
-for command in info synth "captions check" "captions encode" train eval localize encode bench; do
+for command in info synth "captions check" "captions encode" train eval localize quantize encode bench; do
     bad "unknown option '--frobnicate'" -- $command --frobnicate
 done
 bad "--out is required" -- synth
@@ -144,6 +144,27 @@ present overlays/000.png overlays/001.png
 absent overlays/002.png
 bad "'nosplit'" -- eval $model --data data/manifest.jsonl --split nosplit
 bad "" -- eval $model --data data/manifest.jsonl --overlays data/manifest.jsonl
+
+# Precisions: what the processor cannot do is refused with the reason, never computed otherwise.
+bad "f32-fast" -- localize $model $scene --precision f16
+bad "oassl quantize" -- localize $model $scene --precision int8
+good localize $model $scene --precision f32-fast
+bad "int8" -- train $data --out no --precision int8
+absent no
+bad "nothing.jsonl" -- quantize $model --data nothing.jsonl --out int8.safetensors
+bad "'nosplit'" -- quantize $model --data data/manifest.jsonl --split nosplit --out int8.safetensors
+bad "percentile" -- quantize $model --data data/manifest.jsonl --percentile 3 --out int8.safetensors
+absent int8.safetensors
+good quantize $model --data data/manifest.jsonl --samples 4 --out int8.safetensors --quiet --json
+json model data out samples
+present int8.safetensors
+good localize --model int8.safetensors $scene
+for precision in bf16 int8; do
+    "$oassl" localize --model int8.safetensors $scene --precision $precision --threads 1 >out 2>err ||
+        grep -q "needs a CPU with\|computes strictly" err || complain "localize in $precision: no map and no reason"
+    "$oassl" bench --precision $precision --size 32 --width 4 --repeats 2 --json --threads 1 >out 2>err ||
+        grep -q "needs a CPU with\|computes strictly" err || complain "bench in $precision: no figures and no reason"
+done
 good bench --size 32 --width 4 --repeats 2 --json
 json inference training_step
 good bench --size 32 --width 4 --repeats 2 --no-training
