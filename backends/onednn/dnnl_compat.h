@@ -2,8 +2,8 @@
  *
  * oneDNN 2 describes memory by value and makes a primitive descriptor from an operation descriptor; oneDNN 3 has
  * opaque memory descriptors and no operation descriptors.  Here both look like 3, with padding_l == padding_r and
- * memory descriptors that are released with oab_md_destroy().  Scales of 8-bit numbers are part of a primitive in 2 and
- * arguments of its runs in 3. */
+ * memory descriptors that are released with oab_md_destroy().  Scales of 8-bit numbers are part of a primitive in 2
+ * and arguments of its runs in 3. */
 #ifndef OAB_ONEDNN_COMPAT_H
 #define OAB_ONEDNN_COMPAT_H
 
@@ -59,8 +59,7 @@ static inline dnnl_status_t oab_attr_conv(dnnl_primitive_attr_t attr, int64_t ch
                                           int grouped) {
     (void)channels, (void)products;
     dnnl_status_t status = dnnl_primitive_attr_set_scales_mask(attr, DNNL_ARG_SRC, 0);
-    if (status == dnnl_success)
-        status = dnnl_primitive_attr_set_scales_mask(attr, DNNL_ARG_WEIGHTS, grouped ? 3 : 1);
+    if (status == dnnl_success) status = dnnl_primitive_attr_set_scales_mask(attr, DNNL_ARG_WEIGHTS, grouped ? 3 : 1);
     if (status == dnnl_success) status = dnnl_primitive_attr_set_scales_mask(attr, DNNL_ARG_DST, 0);
     return status;
 }
@@ -73,28 +72,29 @@ static inline dnnl_status_t oab_post_relu(dnnl_post_ops_t ops) {
     return dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_relu, 0.0f, 0.0f);
 }
 static inline dnnl_status_t oab_pd_conv_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t prop,
-                                                dnnl_alg_kind_t algorithm, const oab_md *src, const oab_md *weight, const oab_md *bias,
-                                                const oab_md *dst, const oab_conv_geometry *g,
+                                                dnnl_alg_kind_t algorithm, const oab_md *src, const oab_md *weight,
+                                                const oab_md *bias, const oab_md *dst, const oab_conv_geometry *g,
                                                 const_dnnl_primitive_attr_t attr) {
     return dnnl_convolution_forward_primitive_desc_create(pd, engine, prop, algorithm, *src, *weight,
                                                           bias ? *bias : NULL, *dst, g->stride, g->dilation, g->pad,
                                                           g->pad, attr);
 }
 static inline dnnl_status_t oab_pd_conv_grad_input(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
-                                                   const oab_md *diff_src, const oab_md *weight,
-                                                   const oab_md *diff_dst, const oab_conv_geometry *g,
-                                                   dnnl_primitive_desc_t hint, const_dnnl_primitive_attr_t attr) {
-    return dnnl_convolution_backward_data_primitive_desc_create(pd, engine, dnnl_convolution_direct, *diff_src,
-                                                                *weight, *diff_dst, g->stride, g->dilation, g->pad,
-                                                                g->pad, hint, attr);
+                                                   dnnl_alg_kind_t algorithm, const oab_md *diff_src,
+                                                   const oab_md *weight, const oab_md *diff_dst,
+                                                   const oab_conv_geometry *g, dnnl_primitive_desc_t hint,
+                                                   const_dnnl_primitive_attr_t attr) {
+    return dnnl_convolution_backward_data_primitive_desc_create(pd, engine, algorithm, *diff_src, *weight, *diff_dst,
+                                                                g->stride, g->dilation, g->pad, g->pad, hint, attr);
 }
-static inline dnnl_status_t oab_pd_conv_grad_weight(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *src,
+static inline dnnl_status_t oab_pd_conv_grad_weight(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                    dnnl_alg_kind_t algorithm, const oab_md *src,
                                                     const oab_md *diff_weight, const oab_md *diff_dst,
                                                     const oab_conv_geometry *g, dnnl_primitive_desc_t hint,
                                                     const_dnnl_primitive_attr_t attr) {
-    return dnnl_convolution_backward_weights_primitive_desc_create(pd, engine, dnnl_convolution_direct, *src,
-                                                                   *diff_weight, NULL, *diff_dst, g->stride,
-                                                                   g->dilation, g->pad, g->pad, hint, attr);
+    return dnnl_convolution_backward_weights_primitive_desc_create(pd, engine, algorithm, *src, *diff_weight, NULL,
+                                                                   *diff_dst, g->stride, g->dilation, g->pad, g->pad,
+                                                                   hint, attr);
 }
 static inline dnnl_status_t oab_pd_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *src,
                                           const oab_md *weight, const oab_md *bias, const oab_md *dst,
@@ -167,30 +167,32 @@ static inline dnnl_status_t oab_post_relu(dnnl_post_ops_t ops) {
     return dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f);
 }
 static inline dnnl_status_t oab_pd_conv_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t prop,
-                                                dnnl_alg_kind_t algorithm, const oab_md *src, const oab_md *weight, const oab_md *bias,
-                                                const oab_md *dst, const oab_conv_geometry *g,
+                                                dnnl_alg_kind_t algorithm, const oab_md *src, const oab_md *weight,
+                                                const oab_md *bias, const oab_md *dst, const oab_conv_geometry *g,
                                                 const_dnnl_primitive_attr_t attr) {
     dnnl_convolution_desc_t op;
-    dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
-        &op, prop, algorithm, src, weight, bias, dst, g->stride, g->dilation, g->pad, g->pad);
+    dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(&op, prop, algorithm, src, weight, bias, dst,
+                                                                      g->stride, g->dilation, g->pad, g->pad);
     return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, NULL) : status;
 }
 static inline dnnl_status_t oab_pd_conv_grad_input(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
-                                                   const oab_md *diff_src, const oab_md *weight,
-                                                   const oab_md *diff_dst, const oab_conv_geometry *g,
-                                                   dnnl_primitive_desc_t hint, const_dnnl_primitive_attr_t attr) {
+                                                   dnnl_alg_kind_t algorithm, const oab_md *diff_src,
+                                                   const oab_md *weight, const oab_md *diff_dst,
+                                                   const oab_conv_geometry *g, dnnl_primitive_desc_t hint,
+                                                   const_dnnl_primitive_attr_t attr) {
     dnnl_convolution_desc_t op;
-    dnnl_status_t status = dnnl_dilated_convolution_backward_data_desc_init(
-        &op, dnnl_convolution_direct, diff_src, weight, diff_dst, g->stride, g->dilation, g->pad, g->pad);
+    dnnl_status_t status = dnnl_dilated_convolution_backward_data_desc_init(&op, algorithm, diff_src, weight, diff_dst,
+                                                                            g->stride, g->dilation, g->pad, g->pad);
     return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, hint) : status;
 }
-static inline dnnl_status_t oab_pd_conv_grad_weight(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *src,
+static inline dnnl_status_t oab_pd_conv_grad_weight(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                    dnnl_alg_kind_t algorithm, const oab_md *src,
                                                     const oab_md *diff_weight, const oab_md *diff_dst,
                                                     const oab_conv_geometry *g, dnnl_primitive_desc_t hint,
                                                     const_dnnl_primitive_attr_t attr) {
     dnnl_convolution_desc_t op;
     dnnl_status_t status = dnnl_dilated_convolution_backward_weights_desc_init(
-        &op, dnnl_convolution_direct, src, diff_weight, NULL, diff_dst, g->stride, g->dilation, g->pad, g->pad);
+        &op, algorithm, src, diff_weight, NULL, diff_dst, g->stride, g->dilation, g->pad, g->pad);
     return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, hint) : status;
 }
 static inline dnnl_status_t oab_pd_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *src,

@@ -297,7 +297,8 @@ static oassl_status emit_grad_weight(oab_lower *l, const conv *c, dnnl_primitive
 }
 
 /* Makes the descriptor of a gradient: of the weights, or of the source. */
-static dnnl_status_t grad_descriptor(const oab_lower *l, conv *c, int of_weight, dnnl_primitive_desc_t *out_pd) {
+static dnnl_status_t grad_descriptor_by(const oab_lower *l, conv *c, int of_weight, dnnl_alg_kind_t algorithm,
+                                        dnnl_primitive_desc_t *out_pd) {
     dnnl_primitive_desc_t hint = NULL;
     conv forward = *c;
     if (of_weight) forward.weight_type = c->src_type;
@@ -306,17 +307,23 @@ static dnnl_status_t grad_descriptor(const oab_lower *l, conv *c, int of_weight,
     dnnl_status_t status = make_descriptors(c);
     if (status == dnnl_success) status = make_descriptors(&forward);
     if (status == dnnl_success)
-        status = oab_pd_conv_forward(&hint, l->engine, dnnl_forward_training, dnnl_convolution_direct, &forward.src_md,
+        status = oab_pd_conv_forward(&hint, l->engine, dnnl_forward_training, algorithm, &forward.src_md,
                                      &forward.weight_md, NULL, &forward.dst_md, &c->geometry, l->attr);
     if (status == dnnl_success)
-        status = of_weight ? oab_pd_conv_grad_weight(out_pd, l->engine, &c->src_md, &c->weight_md, &c->dst_md,
-                                                     &c->geometry, hint, l->attr)
-                           : oab_pd_conv_grad_input(out_pd, l->engine, &c->src_md, &c->weight_md, &c->dst_md,
-                                                    &c->geometry, hint, l->attr);
+        status = of_weight ? oab_pd_conv_grad_weight(out_pd, l->engine, algorithm, &c->src_md, &c->weight_md,
+                                                     &c->dst_md, &c->geometry, hint, l->attr)
+                           : oab_pd_conv_grad_input(out_pd, l->engine, algorithm, &c->src_md, &c->weight_md,
+                                                    &c->dst_md, &c->geometry, hint, l->attr);
     if (hint) dnnl_primitive_desc_destroy(hint);
     release(&forward);
     release(c);
     return status;
+}
+
+static dnnl_status_t grad_descriptor(const oab_lower *l, conv *c, int of_weight, dnnl_primitive_desc_t *out_pd) {
+    if (may_be_winograd(l, c) && grad_descriptor_by(l, c, of_weight, OAB_WINOGRAD, out_pd) == dnnl_success)
+        return dnnl_success;
+    return grad_descriptor_by(l, c, of_weight, dnnl_convolution_direct, out_pd);
 }
 
 oassl_status oab_onednn_lower_conv_grad_input(oab_lower *l) {
