@@ -8,8 +8,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* One version of a hot function for each generation of x86-64, chosen when the module is loaded. */
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/* One version of a hot function for each generation of x86-64, chosen when the module is loaded.  Not with clang, whose
+ * resolvers of static functions of one name clash when the module is linked. */
+#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define OAB_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define OAB_CLONES
