@@ -153,7 +153,7 @@ size_t fuzz_split(const uint8_t *data, size_t bytes, fuzz_part *parts, size_t mo
     size_t n = 0, start = 0;
     for (size_t i = 0; i + 6 <= bytes && n + 1 < most; i++) {
         if (memcmp(data + i, "\n====\n", 6) != 0) continue;
-        parts[n++] = (fuzz_part){data + start, i + 1 - start};
+        parts[n++] = (fuzz_part){data + start, i - start};
         start = i + 6;
         i += 5;
     }

@@ -152,6 +152,7 @@ def manifests():
     lent = json.dumps({"id": "lent", "image": "l.png", "audio": "l.wav", "sources": [source]})
     put("manifest", "records", parts("".join(json.dumps(r) + "\n" for r in records), lent))
     put("manifest", "defects", '{"id": "a"}\n{"id": "a", "image": "x"}\n[1]\n{"id": 3}\n{"id": "b", "mix": ["b"]}\n{"id": "c", "sources": [{"box": [4, 4, 1, 1]}]}\n\xff')
+    put("manifest", "plain", json.dumps({"image": "a.png", "label": "l", "boxes": [[1, 2, 3, 4], [0, 0, 9, 9]]}) + "\n" + json.dumps({"id": "b", "image": "b.png", "box": [1, 2, 3, 4]}))
     put("manifest", "raw", json.dumps({"id": "a", "image": "a.jpg", "audio": "a.wav", "frame": [224, 224], "coordinates": "xywh 0..1", "group": "v", "playing": False,
                                        "sources": [{"label": "l", "box": [33, 69, 79, 199], "raw_box": [0.149671, 0.308333, 0.205592, 0.583333]}]}) + "\n")
 
