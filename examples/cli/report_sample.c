@@ -188,7 +188,7 @@ static oassl_status add_pictures(drawing *d, const oassl_image *picture, const o
     d->scale_x = (double)width / s->width;
     d->scale_y = (double)height / s->height;
     const oassl_overlay_options bare = {.struct_size = sizeof bare, .strength = -1};
-    status = add_picture(d, &bare, NULL, 0, 0, NULL, -1, "truth", images);
+    status = add_picture(d, &bare, NULL, 0, 0, NULL, -1, picture ? "truth" : "truth (on grey: the picture was not found)", images);
     for (uint32_t k = 0; k < s->n_maps && k < MAX_MAPS_SHOWN && status == OASSL_STATUS_OK; k++) {
         int32_t source = -1;
         for (uint32_t i = 0; i < s->n_sources; i++)
