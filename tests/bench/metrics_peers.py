@@ -154,13 +154,14 @@ def finish(lists):
 def share(argument):
     maps, annotations, first, last = argument
     stack = np.load(maps, mmap_mode="r")
+    before = time.process_time()
     lists = {"canonical": {k: [] for k in ("ciou", "adaptive", "ap", "confidence", "area")},
              "noprior": {k: [] for k in ("ciou", "cap", "piap")}, "sslalignment": {k: [] for k in ("ciou", "adaptive")}}
     for i in range(first, last):
         heat = np.array(stack[i])
         for protocol in (canonical, noprior, sslalignment):
             protocol(heat.copy(), truth_map(annotations[i]["bbox"]), lists[protocol.__name__])
-    return lists
+    return lists, time.process_time() - before
 
 
 def python_evaluators(maps, annotations, n, workers):
@@ -169,22 +170,30 @@ def python_evaluators(maps, annotations, n, workers):
         pool.map(abs, range(workers))  # started and imported before the clock is
         start = time.perf_counter()
         parts = pool.map(share, [(maps, annotations, edges[k], edges[k + 1]) for k in range(workers)])
-        lists = {p: {k: [v for part in parts for v in part[p][k]] for k in parts[0][p]} for p in parts[0]}
-        return time.perf_counter() - start, finish(lists)
+        lists = {p: {k: [v for part, _ in parts for v in part[p][k]] for k in parts[0][0][p]} for p in parts[0][0]}
+        figures = finish(lists)
+        return time.perf_counter() - start, sum(cpu for _, cpu in parts), figures
+
+
+# Starts the tool from a small process: a child's peak memory begins with that of the process that started it.
+LAUNCH = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+text = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, check=True).stdout
+seconds, use = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+print(seconds, use.ru_utime + use.ru_stime, use.ru_maxrss / 1024)
+sys.stdout.write(text.decode())
+"""
 
 
 def ours(tool, maps, manifest, threads):
     command = [tool, "metrics", "--protocol", PROTOCOLS, "--maps", maps, "--gt", manifest, "--threads", str(threads),
                "--bootstrap", "0", "--json", "--quiet"]
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    if status:
-        sys.exit("oassl metrics failed")
-    figures = {p: {k: v["value"] for k, v in one["figures"].items()} for p, one in json.loads(text)["protocols"].items()}
-    return seconds, usage.ru_maxrss / 1024, figures
+    text = subprocess.run([sys.executable, "-c", LAUNCH] + command, stdout=subprocess.PIPE, check=True).stdout.decode()
+    line, rest = text.split("\n", 1)
+    seconds, cpu, mib = (float(v) for v in line.split())
+    figures = {p: {k: v["value"] for k, v in one["figures"].items()} for p, one in json.loads(rest)["protocols"].items()}
+    return seconds, cpu, mib, figures
 
 
 def write_maps(path, n):
@@ -220,7 +229,7 @@ def main():
         own = []
         for _ in range(max(1, o.rounds // 2)):
             own.append(ours(o.oassl, maps, manifest, o.threads))
-        peer_seconds, peer_figures = python_evaluators(maps, annotations, peer_n, o.threads)
+        peer_seconds, peer_cpu, peer_figures = python_evaluators(maps, annotations, peer_n, o.threads)
         for _ in range(max(1, o.rounds - o.rounds // 2)):
             own.append(ours(o.oassl, maps, manifest, o.threads))
         # a tenth of the maps, for the memory's sake
@@ -229,25 +238,27 @@ def main():
             json.dump(annotations[:n // 10], f)
         subprocess.run([o.oassl, "data", "import", "--format", "vggss", "--annotations", source, "--out", manifest],
                        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, few_mib, _ = ours(o.oassl, few, manifest, o.threads)
-    seconds = statistics.median(s for s, _, _ in own)
-    ratio = peer_seconds / peer_n / (seconds / n)
+        few_mib = ours(o.oassl, few, manifest, o.threads)[2]
+    seconds, cpu = statistics.median(r[0] for r in own), statistics.median(r[1] for r in own)
+    mib = max(r[2] for r in own)
+    ratio, cpu_ratio = peer_seconds / peer_n / (seconds / n), peer_cpu / peer_n / (cpu / n)
     print("%d maps of %d x %d under %s, %d cores" % (n, S, S, PROTOCOLS, o.threads))
-    print("oassl metrics       %8.3f s (%s)" % (seconds, ", ".join("%.3f" % s for s, _, _ in own)))
-    print("Python evaluators   %8.3f s for %d maps" % (peer_seconds, peer_n))
-    print("ratio per map       %8.1f" % ratio)
-    print("peak memory         %8.1f MiB at N = %d, %.1f MiB at N = %d" % (max(m for _, m, _ in own), n, few_mib, n // 10))
+    print("oassl metrics       %8.3f s (%s), %.3f s of processor time" % (seconds, ", ".join("%.3f" % r[0] for r in own), cpu))
+    print("Python evaluators   %8.3f s for %d maps, %.3f s of processor time" % (peer_seconds, peer_n, peer_cpu))
+    print("ratio per map       %8.1f; of processor time, which a busy machine disturbs less, %.1f" % (ratio, cpu_ratio))
+    print("peak memory         %8.1f MiB at N = %d, %.1f MiB at N = %d" % (mib, n, few_mib, n // 10))
     worst = 0.0
     if peer_n == n:
         for protocol, one in peer_figures.items():
             for name, value in one.items():
-                worst = max(worst, abs(value - own[0][2][protocol][name]))
+                worst = max(worst, abs(value - own[0][3][protocol][name]))
         print("largest difference between figures both have: %.3g" % worst)
     if o.json:
         with open(o.json, "w") as f:
             json.dump({"what": "metrics", "n": n, "peer_n": peer_n, "threads": o.threads, "oassl_seconds": seconds,
-                       "oassl_all_seconds": [s for s, _, _ in own], "python_seconds": peer_seconds, "ratio": ratio,
-                       "peak_mib": max(m for _, m, _ in own), "peak_mib_tenth": few_mib, "largest_difference": worst}, f, indent=1)
+                       "oassl_all_seconds": [r[0] for r in own], "python_seconds": peer_seconds, "ratio": ratio, "oassl_cpu_seconds": cpu,
+                       "python_cpu_seconds": peer_cpu, "cpu_ratio": cpu_ratio, "peak_mib": mib, "peak_mib_tenth": few_mib,
+                       "largest_difference": worst}, f, indent=1)
     return 0
 
 
