@@ -9,10 +9,13 @@
 
 static const cli_command command = {
     "eval", "score a model on a manifest", "--model W --data M [--split S] [options]",
-    "Prints the canonical scores of the model, of the same model with the sounds of other samples (--mismatched), of the\n"
-    "centre box and of the whole image.  --overlays writes the first N pictures with heat-map, found boxes (white) and\n"
+    "Prints the canonical scores of the model, of the same model with the sounds of other samples (--mismatched), of "
+    "the\n"
+    "centre box and of the whole image.  --overlays writes the first N pictures with heat-map, found boxes (white) "
+    "and\n"
     "true boxes (green); --json the result for machines; --report one HTML file to read and to pass on.\n\n"
-    "example:\n  oassl eval --model run/best.safetensors --data duet/manifest.jsonl --split test --mismatched --overlays out\n"};
+    "example:\n  oassl eval --model run/best.safetensors --data duet/manifest.jsonl --split test --mismatched "
+    "--overlays out\n"};
 
 /* ---- overlays ----------------------------------------------------------------------------------------------- */
 
@@ -24,19 +27,26 @@ typedef struct overlays {
 
 enum { MAX_MARKS = 64 };
 
-static uint32_t truth_marks(const oassl_metric_truth *truth, uint32_t n, const uint8_t rgb[3], oassl_overlay_mark *marks, uint32_t n_marks) {
+static uint32_t truth_marks(const oassl_metric_truth *truth, uint32_t n, const uint8_t rgb[3],
+                            oassl_overlay_mark *marks, uint32_t n_marks) {
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t b = 0; b < truth[i].n_boxes && n_marks < MAX_MARKS; b++) {
             const float *box = truth[i].boxes[b];
-            marks[n_marks++] = (oassl_overlay_mark){OASSL_OVERLAY_MARK_BOX, box[0], box[1], box[2], box[3], {rgb[0], rgb[1], rgb[2]}, 0};
+            marks[n_marks++] = (oassl_overlay_mark){OASSL_OVERLAY_MARK_BOX,   box[0], box[1], box[2], box[3],
+                                                    {rgb[0], rgb[1], rgb[2]}, 0};
         }
     return n_marks;
 }
 
 static uint32_t found_marks(const oassl_localization *found, oassl_overlay_mark *marks, uint32_t n_marks) {
     for (uint32_t k = 0; k < found->n_sources && n_marks < MAX_MARKS; k++)
-        marks[n_marks++] = (oassl_overlay_mark){OASSL_OVERLAY_MARK_PEAK, (float)found->sources[k].peak_x + 0.5f,
-                                                (float)found->sources[k].peak_y + 0.5f, 0, 0, {255, 255, 255}, 0};
+        marks[n_marks++] = (oassl_overlay_mark){OASSL_OVERLAY_MARK_PEAK,
+                                                (float)found->sources[k].peak_x + 0.5f,
+                                                (float)found->sources[k].peak_y + 0.5f,
+                                                0,
+                                                0,
+                                                {255, 255, 255},
+                                                0};
     return n_marks;
 }
 
@@ -71,8 +81,9 @@ static oassl_status write_overlay(void *user, const oassl_evaluated_sample *samp
     float *map = combined_map(sample->found);
     if (!map) return OASSL_STATUS_OUT_OF_MEMORY;
     oassl_image overlay;
-    oassl_status status = oassl_image_overlay(o->context, NULL, sample->picture, map, (int32_t)sample->found->grid_width,
-                                              (int32_t)sample->found->grid_height, marks, n, &overlay);
+    oassl_status status =
+        oassl_image_overlay(o->context, NULL, sample->picture, map, (int32_t)sample->found->grid_width,
+                            (int32_t)sample->found->grid_height, marks, n, &overlay);
     free(map);
     if (status != OASSL_STATUS_OK) return status;
     char path[4096];
@@ -85,15 +96,16 @@ static oassl_status write_overlay(void *user, const oassl_evaluated_sample *samp
 /* ---- results ------------------------------------------------------------------------------------------------ */
 
 static json_t *scores_json(const oassl_metric_scores *s) {
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "success_30", s->success_30, "success_50", s->success_50,
-                     "auc", s->auc, "mean_ciou", s->mean_ciou, "adaptive_success_30", s->adaptive_success_30, "adaptive_success_50",
-                     s->adaptive_success_50, "adaptive_auc", s->adaptive_auc, "adaptive_mean_ciou", s->adaptive_mean_ciou, "ap", s->ap, "piap",
-                     s->piap, "pointing", s->pointing, "twin", s->twin);
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "success_30", s->success_30,
+                     "success_50", s->success_50, "auc", s->auc, "mean_ciou", s->mean_ciou, "adaptive_success_30",
+                     s->adaptive_success_30, "adaptive_success_50", s->adaptive_success_50, "adaptive_auc",
+                     s->adaptive_auc, "adaptive_mean_ciou", s->adaptive_mean_ciou, "ap", s->ap, "piap", s->piap,
+                     "pointing", s->pointing, "twin", s->twin);
 }
 
 static void print_row(const char *name, const oassl_metric_scores *s) {
-    printf("  %-16s %8.3f %8.3f %8.3f %8.3f %8.3f %8.3f %8.3f %8.3f\n", name, s->pointing, s->twin, s->adaptive_success_30,
-           s->adaptive_success_50, s->success_30, s->success_50, s->auc, s->ap);
+    printf("  %-16s %8.3f %8.3f %8.3f %8.3f %8.3f %8.3f %8.3f %8.3f\n", name, s->pointing, s->twin,
+           s->adaptive_success_30, s->adaptive_success_50, s->success_30, s->success_50, s->auc, s->ap);
 }
 
 static json_t *result_json(const char *model, const char *data, const char *split, const oassl_evaluation *result,
@@ -101,13 +113,14 @@ static json_t *result_json(const char *model, const char *data, const char *spli
     const oassl_metric_result *m = &result->metric;
     char hash[32];
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)m->list_hash);
-    json_t *out = json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:o, s:o}", "version",
-                            oassl_version_string(), "protocol", "canonical", "model", json_clean_string(model), "data", json_clean_string(data), "split",
-                            json_clean_string(split), "list_hash", hash,
-                            "n_samples", (json_int_t)m->n_samples, "n_pairs", (json_int_t)m->n_pairs, "n_twin", (json_int_t)m->n_twin,
-                            "n_skipped", (json_int_t)result->n_skipped, "confidence", result->confidence, "similarity", result->similarity,
-                            "seconds", result->seconds, "scores", scores_json(&m->model), "centre_box", scores_json(&m->centre),
-                            "whole_image", scores_json(&m->whole));
+    json_t *out =
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:o, s:o}", "version",
+                  oassl_version_string(), "protocol", "canonical", "model", json_clean_string(model), "data",
+                  json_clean_string(data), "split", json_clean_string(split), "list_hash", hash, "n_samples",
+                  (json_int_t)m->n_samples, "n_pairs", (json_int_t)m->n_pairs, "n_twin", (json_int_t)m->n_twin,
+                  "n_skipped", (json_int_t)result->n_skipped, "confidence", result->confidence, "similarity",
+                  result->similarity, "seconds", result->seconds, "scores", scores_json(&m->model), "centre_box",
+                  scores_json(&m->centre), "whole_image", scores_json(&m->whole));
     if (mismatched) {
         json_object_set_new(out, "mismatched", scores_json(&mismatched->metric.model));
         json_object_set_new(out, "mismatched_confidence", json_real(mismatched->confidence));
@@ -115,12 +128,62 @@ static json_t *result_json(const char *model, const char *data, const char *spli
     return out;
 }
 
+/* ---- what was left out ---------------------------------------------------------------------------------------- */
+
+enum { NON_SOUNDING, WITHOUT_PICTURE, WITHOUT_SOUND, WITHOUT_TRUTH, EMPTY_BOXES, N_REASONS };
+static const char *const reasons[N_REASONS] = {"non_sounding", "without_picture", "without_sound", "without_truth",
+                                               "empty_boxes"};
+
+/* Why a single record, or a part of a mixture, cannot be scored; N_REASONS: it can. */
+static int reason_of(const oassl_record *r) {
+    if (r->playing == 0 && r->n_sources == 0) return NON_SOUNDING;
+    if (!r->image) return WITHOUT_PICTURE;
+    if (!r->audio) return WITHOUT_SOUND;
+    if (r->n_sources == 0) return WITHOUT_TRUTH;
+    for (uint32_t s = 0; s < r->n_sources; s++)
+        if (r->sources[s].n_boxes == 0 && !r->sources[s].mask)
+            return r->sources[s].n_numbers ? EMPTY_BOXES : WITHOUT_TRUTH;
+    return N_REASONS;
+}
+
+/* Skipped records by reason; what the records themselves do not explain are media that were not found. */
+static json_t *skips_json(const oassl_context *context, const char *data, const char *split, uint64_t n_skipped) {
+    oassl_manifest *manifest = NULL;
+    oassl_manifest_options options = OASSL_MANIFEST_OPTIONS_INIT;
+    uint64_t n = 0, counts[N_REASONS] = {0}, explained = 0;
+    options.missing = OASSL_MISSING_KEEP;
+    json_t *out = json_object();
+    if (n_skipped == 0 || oassl_manifest_load(context, data, &options, &manifest) != OASSL_STATUS_OK) return out;
+    oassl_manifest_split(manifest, split, NULL, 0, &n);
+    uint64_t *numbers = calloc(n + 1, sizeof *numbers);
+    if (numbers) oassl_manifest_split(manifest, split, numbers, n, &n);
+    for (uint64_t i = 0; numbers && i < n; i++) {
+        oassl_record record = OASSL_RECORD_INIT, part = OASSL_RECORD_INIT;
+        oassl_manifest_record(manifest, numbers[i], &record);
+        int reason = record.n_mix ? N_REASONS : reason_of(&record);
+        for (uint32_t k = 0; k < record.n_mix && reason == N_REASONS; k++) {
+            oassl_manifest_record(manifest, record.mix[k], &part);
+            reason = reason_of(&part);
+        }
+        if (reason < N_REASONS) counts[reason]++, explained++;
+    }
+    for (int k = 0; k < N_REASONS; k++)
+        if (counts[k]) json_object_set_new(out, reasons[k], json_integer((json_int_t)counts[k]));
+    if (n_skipped > explained)
+        json_object_set_new(out, "media_or_partner_missing", json_integer((json_int_t)(n_skipped - explained)));
+    free(numbers);
+    oassl_manifest_destroy(manifest);
+    return out;
+}
+
 static void print_result(const char *model, const char *data, const char *split, const oassl_evaluation *result,
                          const oassl_evaluation *mismatched) {
     const oassl_metric_result *m = &result->metric;
     printf("%s on %s %s: %llu samples, %llu sources (%llu with a silent twin), %llu skipped\n\n", model, data, split,
-           (unsigned long long)m->n_samples, (unsigned long long)m->n_pairs, (unsigned long long)m->n_twin, (unsigned long long)result->n_skipped);
-    printf("  %-16s %8s %8s %8s %8s %8s %8s %8s %8s\n", "", "pointing", "twin", "adapt.3", "adapt.5", "cIoU.3", "cIoU.5", "AUC", "AP");
+           (unsigned long long)m->n_samples, (unsigned long long)m->n_pairs, (unsigned long long)m->n_twin,
+           (unsigned long long)result->n_skipped);
+    printf("  %-16s %8s %8s %8s %8s %8s %8s %8s %8s\n", "", "pointing", "twin", "adapt.3", "adapt.5", "cIoU.3",
+           "cIoU.5", "AUC", "AP");
     print_row("model", &m->model);
     if (mismatched) print_row("wrong sound", &mismatched->metric.model);
     print_row("centre box", &m->centre);
@@ -142,7 +205,8 @@ static int add_protocols(oassl_metric *collect, const char *protocols, json_t *o
 }
 
 int cmd_eval(int argc, char **argv) {
-    const char *model_path = NULL, *data = NULL, *split = "test", *folder = NULL, *identify = "published", *report_path = NULL;
+    const char *model_path = NULL, *data = NULL, *split = "test", *folder = NULL, *identify = "published",
+               *report_path = NULL;
     const char *protocols = NULL;
     uint64_t max = 0, n_overlays = 16, bootstrap = 1000, seed = 0;
     bool mismatched = false, skip = false;
@@ -207,10 +271,13 @@ int cmd_eval(int argc, char **argv) {
     cli_progress_end();
     json_t *out = result_json(model_path, data, split, &result, mismatched ? &wrong : NULL);
     json_object_set_new(out, "precision", json_string(cli_precision_name(precision)));
+    if (code == 0) json_object_set_new(out, "skips", skips_json(context, data, split, result.n_skipped));
     if (code == 0 && collect) code = add_protocols(collect, protocols, out);
     if (code == 0 && page) code = report_finish(page, report_path, out);
-    if (code == 0 && common.json) cli_print_json(json_incref(out));
-    else if (code == 0) print_result(model_path, data, split, &result, mismatched ? &wrong : NULL);
+    if (code == 0 && common.json)
+        cli_print_json(json_incref(out));
+    else if (code == 0)
+        print_result(model_path, data, split, &result, mismatched ? &wrong : NULL);
     if (code == 0 && !common.json) protocols_print(json_object_get(out, "protocols"));
     json_decref(out);
     report_destroy(page);

@@ -139,7 +139,7 @@ bad "give one of" -- encode $model $scene --out no.npy
 bad "no/text.npy" -- encode --encoder data/text_encoder --text drum --out no/text.npy
 absent no no.npy
 good eval $model --data data/manifest.jsonl --split test --mismatched --overlays overlays --n-overlays 2 --quiet --json
-json n_samples n_pairs scores centre_box whole_image mismatched list_hash
+json n_samples n_pairs scores centre_box whole_image mismatched list_hash skips
 present overlays/000.png overlays/001.png
 absent overlays/002.png
 bad "'nosplit'" -- eval $model --data data/manifest.jsonl --split nosplit
