@@ -187,22 +187,13 @@ static cf_graph *wide_graph(cf_suite *s, const char *name) {
 }
 
 /* Every allocation in turn fails: OUT_OF_MEMORY or success, never a crash, nothing left behind. */
-static const char *check_out_of_memory(cf_suite *s) {
-    static void *data[CF_MAX_VALUES];
+static const char *starve(cf_suite *s, const cf_graph *g, void **data, int32_t precision) {
     const char *wrong = "still allocating after 3000 allocations";
-    cf_graph *g = wide_graph(s, "out_of_memory");
-    if (!g) return NULL;
-    memset(data, 0, sizeof data);
-    for (cf_value v = 0; v < g->graph.n_values; v++) {
-        data[v] = calloc(1, cf_bytes(&g->values[v]) + 8);
-        if (!data[v]) return "oassl-conform is out of memory";
-        cf_fill_value(g, v, data[v]);
-    }
     const int64_t before = cf_host_live();
     oassl_status status = OASSL_STATUS_OUT_OF_MEMORY;
     for (int64_t at = 0; at < 3000 && status == OASSL_STATUS_OUT_OF_MEMORY; at++) {
         char text[256] = "";
-        const cf_run_options options = {.threads = s->threads};
+        const cf_run_options options = {.threads = s->threads, .precision = precision};
         cf_host_fail_alloc(at);
         status = cf_run(&s->plugin, g, data, &options, text);
         cf_host_fail_alloc(-1);
@@ -210,8 +201,41 @@ static const char *check_out_of_memory(cf_suite *s) {
         /* a backend may keep what it made for later plans, once */
         if (cf_host_live() > before + 64) wrong = "a failing allocation leaks", status = OASSL_STATUS_INTERNAL;
     }
+    return wrong;
+}
+
+static const char *check_out_of_memory(cf_suite *s) {
+    static void *data[CF_MAX_VALUES];
+    const char *wrong = NULL;
+    cf_graph *g = wide_graph(s, "out_of_memory");
+    if (!g) return NULL;
+    memset(data, 0, sizeof data);
+    for (cf_value v = 0; v < g->graph.n_values; v++) {
+        data[v] = calloc(1, cf_bytes(&g->values[v]) + 8);
+        if (!data[v]) return "oassl-conform is out of memory";
+        cf_fill_value(g, v, data[v]);
+        g->ranges[g->n_ranges++] = (oassl_backend_range){.value = v, .low = -4, .high = 4};
+    }
+    for (int32_t precision = 0; precision < 4 && !wrong; precision++) {
+        const oassl_backend_plan_options options = cf_plan_options(g, precision, 0, s->threads);
+        const oassl_backend_api *api = s->plugin.api;
+        if (api->node_supported(s->plugin.instance, &g->graph, 0, &options) == OASSL_STATUS_OK)
+            wrong = starve(s, g, data, precision);
+    }
     for (cf_value v = 0; v < g->graph.n_values; v++) free(data[v]);
     return wrong;
+}
+
+/* A host of minor 0 has no ranges in its options: what lies behind them is not read. */
+static const char *check_short_options(cf_suite *s) {
+    cf_graph *g = small_graph(s, "short_options");
+    if (!g) return NULL;
+    oassl_backend_plan_options options = cf_plan_options(g, OASSL_PRECISION_INT8, 0, s->threads);
+    options.struct_size = offsetof(oassl_backend_plan_options, n_ranges);
+    options.n_ranges = 1000000;
+    options.ranges = (const oassl_backend_range *)(uintptr_t)64;
+    const oassl_status status = s->plugin.api->node_supported(s->plugin.instance, &g->graph, 0, &options);
+    return status == OASSL_STATUS_UNSUPPORTED ? NULL : "int8 without ranges is not UNSUPPORTED";
 }
 
 static const char *check_gather_index(cf_suite *s) {
@@ -315,6 +339,7 @@ void cases_interface(cf_suite *s) {
         {"cancel", check_cancel},
         {"plan_info", check_plan_info},
         {"gather_index", check_gather_index},
+        {"short_options", check_short_options},
         {"threads", check_threads},
         {"graph_is_copied", check_graph_is_copied},
         {"out_of_memory", check_out_of_memory},
