@@ -184,7 +184,7 @@ def run_openvino(folder, precision, batch, threads, path=None):
         request.infer(arrays)
         return [request.get_output_tensor(i).data for i in range(2)]
 
-    return call, "OpenVINO", openvino.__version__
+    return call, "OpenVINO", openvino.__version__.split("-")[0]
 
 
 def run_openvino_qdq(folder, precision, batch, threads):

@@ -136,17 +136,22 @@ def quality(found):
 
 # ---- tables -------------------------------------------------------------------------------------------------------
 
+def short(x):
+    return "%.0f" % x if x >= 100 else "%.3g" % x
+
+
 def seconds(t):
     if not t:
         return ""
-    digits = "%.3g (%.3g to %.3g) ms"
-    return digits % (1e3 * t["median"], 1e3 * t["quartile_low"], 1e3 * t["quartile_high"])
+    return "%s (%s to %s) ms" % tuple(short(1e3 * t[k]) for k in ("median", "quartile_low", "quartile_high"))
 
 
 def figure(r):
     if r["value"] is None:
         return "missing"
-    return ("%.1e" if r["unit"] == "relative" else "%.3g") % r["value"] + {"ratio": "", "relative": ""}.get(r["unit"], " " + r["unit"])
+    if r["unit"] == "relative":
+        return "%.1e" % r["value"]
+    return short(r["value"]) + ("" if r["unit"] == "ratio" else " " + r["unit"])
 
 
 def verdict(r):
@@ -183,6 +188,6 @@ def markdown(result):
             out += ["", "Every engine, " + title + ":", "", "| engine | version | median (quartiles) | error | peak memory |", "|---|---|---|---|---|"]
             for key, t in engines.items():
                 out.append("| %s | %s |" % (key, "missing: " + t["missing"] + " | | | ") if "missing" in t else
-                           "| %s | %s | %s | %s | %.0f MB |" % (key, t.get("version", "")[:12], seconds(t),
+                           "| %s | %s | %s | %s | %.0f MB |" % (key, t.get("version", ""), seconds(t),
                                                                "%.1e" % t["error"] if "error" in t else "", t["peak_bytes"] / 1e6))
     return "\n".join(out)

@@ -11,6 +11,8 @@ if [ -z "$python" ]; then
     if [ ! -f "$build/bench-venv/complete" ]; then
         python3 -m venv "$build/bench-venv"
         echo "installing the peers of tests/bench/requirements.txt"
+        # PyTorch without CUDA where its own index can be reached; PyPI's build, larger, serves as well
+        "$python" -m pip install -q --retries 0 --timeout 10 --index-url https://download.pytorch.org/whl/cpu torch torchvision || true
         "$python" -m pip install -q -r "$here/requirements.txt"
         touch "$build/bench-venv/complete"
     fi
