@@ -1,5 +1,5 @@
-/* Configurations: of networks, of training, of text encoders, and what the weights' metadata say about inputs and
- * confidence. */
+/* Configurations: of networks, of training, of text encoders, and what the weights' metadata say about inputs,
+ * confidence and calibrated ranges. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "model/bert.h"
 #include "model/clip_text.h"
 #include "model/oassl_net.h"
+#include "model/ranges.h"
 #include "oassl/oassl.h"
 #include "train/options.h"
 
@@ -60,10 +61,13 @@ static void training(const char *path, const char *text) {
     fuzz_check(oassl_trainer_options_set(&options, key, equals + 1), "oassl_trainer_options_set");
 }
 
-static void hearing(const oai_host *host, const char *text) {
+static void metadata(const char *text) {
     static oai_store *store;
     oai_hearing found;
-    if (!store && oai_store_create(&oai_default_host, NULL, 0, &store) != OASSL_STATUS_OK) fuzz_fail("no store");
+    oai_net_param convolution = {.name = (char[]){"a.weight"}, .rank = 4, .shape = {1, 1, 1, 1}};
+    if (!store && oai_store_create(&oai_default_host, &convolution, 1, &store) != OASSL_STATUS_OK) fuzz_fail("no store");
+    fuzz_check(oai_store_set_metadata(store, OAI_RANGES_KEY, text), "oai_store_set_metadata");
+    fuzz_check(oai_ranges_check(store), "oai_ranges_check");
     for (int k = 1; k < 4; k++) { /* either, both */
         fuzz_check(oai_store_set_metadata(store, "oassl_training", k & 1 ? text : "{}"), "oai_store_set_metadata");
         fuzz_check(oai_store_set_metadata(store, OAI_CALIBRATION_KEY, k & 2 ? text : "{\"scale\": 1, \"offset\": 0}"), "metadata");
@@ -73,7 +77,6 @@ static void hearing(const oai_host *host, const char *text) {
         double confidence = oai_confidence(&found, 0.5);
         if (!(confidence >= 0 && confidence <= 1)) fuzz_fail("confidence %g (scale %g, offset %g)", confidence, found.scale, found.offset);
     }
-    (void)host;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
@@ -85,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     const oai_host *host = fuzz_begin(((uint64_t)2 << 20) + 64 * (uint64_t)bytes);
     network(host, text);
     training(path, text);
-    hearing(host, text);
+    metadata(text);
     oai_bert_config bert;
     oai_clip_text_config clip;
     fuzz_check(oai_bert_config_read(host, path, &bert), "oai_bert_config_read");

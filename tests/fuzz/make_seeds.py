@@ -195,6 +195,9 @@ def annotations():
     duet = [{"file": "aaaaaaaaaaa_000_00012", "class_src1": "cello", "bbox_src1": [[0.1, 0.2, 0.3, 0.4]], "class_src2": "tuba", "bbox_src2": [[0.5, 0.2, 0.3, 0.4]]}]
     one("music-solo", "music-solo", json.dumps(solo))
     one("music-duet", "music-duet height", json.dumps(duet))
+    one("music-solo-tvsl", "music-solo-tvsl", json.dumps({"cello/aaaaaaaaaaa/000012.jpg": {
+        "bbox": [{"box": [10, 20, 30, 40], "normbox": [0.1, 0.2, 0.3, 0.4], "category_id": 3}], "wdith": 640, "height": 480}, "bad": 1}))
+    one("music-videos", "music-videos", "MUSIC_raw/solo/cello/aaaaaaaaaaa\nMUSIC_raw/solo/tuba/bbbbbbbbbbb\n")
     one("flickr", "flickr", XML)
     one("flickr-entity", "flickr", '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>')
     one("extended", "extended", "video,audio,label\na_000001,b_000002,non-sounding\n")
@@ -218,6 +221,7 @@ def configs():
                                           "loss.ori_cost": "mass", "loss.ori_iterations": 100, "seed": 7, "base_width": "16"}))
     put("config", "set", "loss.lambda_oca=0.5e1")
     put("config", "hearing", json.dumps({**TRAINING, "image_size": 64, **CALIBRATION}))
+    put("config", "ranges", json.dumps({"samples": 4, "ranges": {"a": {"input": [-2.5, 2.6], "relu": [0, 5.3]}}}))
     put("config", "bert", json.dumps({"vocab_size": 30, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16,
                                       "max_position_embeddings": 32, "type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu", "position_embedding_type": "absolute"}))
     put("config", "clip", json.dumps({"text_config": {"vocab_size": 600, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16,

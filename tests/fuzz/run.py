@@ -76,7 +76,7 @@ def add_up(build, run, code):
     entry = summary.setdefault(run.target, {**zero, "runs": 0, "findings": 0, "clean": dict(zero)})
     figures = run.figures()
     found = code not in (0, 72)  # 72: interrupted
-    for sums in (entry, entry["clean"]):
+    for sums in (entry, entry.setdefault("clean", dict(zero))):
         sums["executions"] += figures["executions"]
         sums["cpu_s"] = round(sums["cpu_s"] + run.cpu, 1)
         sums["wall_s"] = round(sums["wall_s"] + run.lasted(), 1)
