@@ -10,25 +10,18 @@
 
 #include "report_parts.h"
 
-enum { MAX_COLUMNS = 64, SHORT_LIST = 15, LONG_LIST = 40 };
-
-/* One row of scores: a model, the same with wrong sounds, or a baseline. */
-typedef struct column {
-    const char *name;
-    const char *note; /* "wrong sound", "centre box"; NULL for the model itself */
-    const char *curve;
-    const json_t *result, *scores;
-    int entry, baseline; /* 0, SVG_CENTRE, SVG_WHOLE */
-} column;
-
-static const json_t *entry_result(const json_t *entries, size_t i) { return json_object_get(json_array_get(entries, i), "result"); }
+static const json_t *entry_result(const json_t *entries, size_t i) {
+    return json_object_get(json_array_get(entries, i), "result");
+}
 static const char *entry_name(const json_t *entries, size_t i) {
     return json_string_value(json_object_get(json_array_get(entries, i), "name"));
 }
 
 static const json_t *object_of(const json_t *result, const char *a, const char *b) {
     const json_t *value = json_object_get(result, a);
-    return json_is_object(value) ? value : json_is_object(json_object_get(result, b)) ? json_object_get(result, b) : NULL;
+    return json_is_object(value)                        ? value
+           : json_is_object(json_object_get(result, b)) ? json_object_get(result, b)
+                                                        : NULL;
 }
 
 /* Baselines depend on the list of samples alone: shown once a list. */
@@ -51,9 +44,12 @@ static int columns_of(const json_t *entries, column *columns) {
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < json_array_size(entries); i++)
             for (int s = 2 * pass; s < 2 * pass + 2 && n < MAX_COLUMNS; s++) {
-                const json_t *result = entry_result(entries, i), *scores = object_of(result, systems[s].a, systems[s].b);
+                const json_t *result = entry_result(entries, i),
+                             *scores = object_of(result, systems[s].a, systems[s].b);
                 if (scores && (pass == 0 || list_is_new(entries, i)))
-                    columns[n++] = (column){entry_name(entries, i), systems[s].note, systems[s].curve, result, scores, (int)i, systems[s].baseline};
+                    columns[n++] =
+                        (column){entry_name(entries, i), systems[s].note, systems[s].curve, result, scores, (int)i,
+                                 systems[s].baseline};
             }
     return n;
 }
@@ -69,7 +65,8 @@ static int n_lists(const json_t *entries) {
 static void head(FILE *out, const char *title) {
     fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n"
           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
-          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"/>\n<title>",
+          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src "
+          "'unsafe-inline'\"/>\n<title>",
           out);
     html_text(out, title);
     fprintf(out, "</title>\n<style>\n%s</style></head>\n<body><main>\n", report_style);
@@ -87,7 +84,8 @@ static void opening(FILE *out, const char *title, const json_t *entries) {
     html_text(out, title);
     fputs("</h1>\n<p class=\"lead\">", out);
     const json_t *result = entry_result(entries, 0);
-    if (json_array_size(entries) > 1) fprintf(out, "%zu results side by side%s", json_array_size(entries), n_lists(entries) == 1 ? ": " : "");
+    if (json_array_size(entries) > 1)
+        fprintf(out, "%zu results side by side%s", json_array_size(entries), n_lists(entries) == 1 ? ": " : "");
     if (n_lists(entries) == 1) {
         const char *between = "", *data = json_string_value(json_object_get(result, "data"));
         const char *split = json_string_value(json_object_get(result, "split"));
@@ -100,7 +98,9 @@ static void opening(FILE *out, const char *title, const json_t *entries) {
     }
     fputs("</p>\n", out);
     if (n_lists(entries) > 1)
-        fputs("<p class=\"warn\">These results were scored on different lists of samples: their figures do not compare.</p>\n", out);
+        fputs("<p class=\"warn\">These results were scored on different lists of samples: their figures do not "
+              "compare.</p>\n",
+              out);
 }
 
 static const column *find_column(const column *columns, int n, int entry, const char *curve) {
@@ -138,8 +138,10 @@ static void tiles(FILE *out, const column *columns, int n) {
 
 static void column_head(FILE *out, const column *c, int n_entries, int lists) {
     fprintf(out, "<th scope=\"col\"%s>", c->baseline ? " class=\"base\"" : "");
-    if (!c->note) html_text(out, n_entries > 1 ? c->name : "model");
-    else if ((c->baseline && lists == 1) || n_entries == 1) html_text(out, c->note);
+    if (!c->note)
+        html_text(out, n_entries > 1 ? c->name : "model");
+    else if ((c->baseline && lists == 1) || n_entries == 1)
+        html_text(out, c->note);
     else {
         html_text(out, c->name);
         fputs("<small>", out);
@@ -154,7 +156,8 @@ static int has_interval(const column *c, const char *key, double *low, double *h
     const json_t *canonical = json_object_get(json_object_get(c->result, "protocols"), "canonical");
     if (find_interval(c->scores, key, low, high)) return 1;
     if (c->note) return 0;
-    return find_interval(c->result, key, low, high) || find_interval(json_object_get(canonical, "figures"), key, low, high);
+    return find_interval(c->result, key, low, high) ||
+           find_interval(json_object_get(canonical, "figures"), key, low, high);
 }
 
 static void score_cell(FILE *out, const column *c, const char *key, double best) {
@@ -226,7 +229,8 @@ static void score_table(FILE *out, const json_t *entries, const column *columns,
         html_text(out, score_meaning(score_key(k)));
         fputs("</dd>\n", out);
     }
-    fputs("</dl>\n<p class=\"note\">All are shares from 0 to 1, higher is better. The centre box and the whole image never look at the "
+    fputs("</dl>\n<p class=\"note\">All are shares from 0 to 1, higher is better. The centre box and the whole image "
+          "never look at the "
           "sample; with the wrong sound only the picture can help.</p></details>\n",
           out);
     if (intervals) fputs("<p class=\"note\">Small figures: bootstrap interval over samples.</p>\n", out);
@@ -234,19 +238,19 @@ static void score_table(FILE *out, const json_t *entries, const column *columns,
 
 /* ---- curves -------------------------------------------------------------------------------------------------- */
 
-static const json_t *breakdown(const column *c, const char *key) {
-    return json_object_get(json_object_get(c->result, "breakdown"), key);
-}
-
-static int curve_lines(const json_t *entries, const column *columns, int n, const char *kind, svg_line *lines, char labels[][160]) {
+static int curve_lines(const json_t *entries, const column *columns, int n, const char *kind, svg_line *lines,
+                       char labels[][160]) {
     int n_lines = 0;
     for (int i = 0; i < n && n_lines < SVG_MAX_LINES; i++) {
         const column *c = &columns[i];
-        const json_t *values = json_object_get(json_object_get(breakdown(c, "curves"), c->curve), kind);
+        const json_t *values = json_object_get(json_object_get(column_breakdown(c, "curves"), c->curve), kind);
         if (json_array_size(values) < 2) continue;
-        if (!c->note) snprintf(labels[n_lines], 160, "%.150s", json_array_size(entries) > 1 ? c->name : "model");
-        else if (json_array_size(entries) == 1 || (c->baseline && n_lists(entries) == 1)) snprintf(labels[n_lines], 160, "%s", c->note);
-        else snprintf(labels[n_lines], 160, "%.130s, %s", c->name, c->note);
+        if (!c->note)
+            snprintf(labels[n_lines], 160, "%.150s", json_array_size(entries) > 1 ? c->name : "model");
+        else if (json_array_size(entries) == 1 || (c->baseline && n_lists(entries) == 1))
+            snprintf(labels[n_lines], 160, "%s", c->note);
+        else
+            snprintf(labels[n_lines], 160, "%.130s, %s", c->name, c->note);
         int colour = c->baseline ? c->baseline : c->note && json_array_size(entries) == 1 ? 1 : c->entry % 8;
         lines[n_lines] = (svg_line){labels[n_lines], values, colour, c->note && !c->baseline};
         n_lines++;
@@ -259,7 +263,8 @@ static void curves(FILE *out, const json_t *entries, const column *columns, int 
     char labels[SVG_MAX_LINES][160];
     int n_lines = curve_lines(entries, columns, n, "adaptive", lines, labels);
     if (n_lines == 0) return;
-    fputs("<h2>Success rate</h2>\n<p class=\"note\">Share of sources whose heat-map reaches a consensus IoU of at least the threshold; the area "
+    fputs("<h2>Success rate</h2>\n<p class=\"note\">Share of sources whose heat-map reaches a consensus IoU of at "
+          "least the threshold; the area "
           "below is the AUC.</p>\n<div class=\"curves\">\n",
           out);
     svg_curves(out, "map cut to the area of the truth", lines, n_lines);
@@ -269,167 +274,11 @@ static void curves(FILE *out, const json_t *entries, const column *columns, int 
     svg_legend(out, lines, n_lines);
 }
 
-/* ---- groups -------------------------------------------------------------------------------------------------- */
-
-static const json_t *group_named(const json_t *groups, const char *name) {
-    size_t i;
-    json_t *group;
-    json_array_foreach((json_t *)groups, i, group) {
-        const char *other = json_string_value(json_object_get(group, "name"));
-        if (other && strcmp(other, name) == 0) return group;
-    }
-    return NULL;
-}
-
-typedef struct group_row {
-    const char *name;
-    double order;
-} group_row;
-
-static int falling(const void *a, const void *b) {
-    const group_row *x = a, *y = b;
-    return x->order < y->order ? 1 : x->order > y->order ? -1 : strcmp(x->name, y->name);
-}
-
-static void plain_cell(FILE *out, const json_t *value, int bar) {
-    double v = json_number_value(value);
-    if (!json_is_number(value)) fputs("<td>\342\200\223</td>", out);
-    else if (json_is_integer(value) && !bar) fprintf(out, "<td>%lld</td>", (long long)json_integer_value(value));
-    else if (bar) fprintf(out, "<td class=\"bar\" style=\"--v:%.3f\">%.3f</td>", v < 0 ? 0 : v > 1 ? 1 : v, v);
-    else fprintf(out, "<td>%.3f</td>", v);
-}
-
-static void group_line(FILE *out, const column *models, int n_models, const char *what, const char *name) {
-    static const char *const single[] = {"pointing", "adaptive_success_50", NULL};
-    const json_t *first = NULL;
-    for (int i = 0; i < n_models && !first; i++) first = group_named(breakdown(&models[i], what), name);
-    fputs("<tr><th scope=\"row\">", out);
-    html_text(out, name);
-    fputs("</th>", out);
-    plain_cell(out, json_object_get(first, "n_pairs"), 0);
-    for (int k = 0; n_models == 1 && single[k]; k++) plain_cell(out, json_object_get(first, single[k]), 0);
-    for (int i = 0; i < n_models; i++) plain_cell(out, json_object_get(group_named(breakdown(&models[i], what), name), "ap"), 1);
-    fputs("</tr>\n", out);
-}
-
-static void group_table(FILE *out, const column *models, int n_models, const char *what, const group_row *rows, size_t from, size_t to) {
-    fputs("<div class=\"scroll\"><table class=\"groups\"><thead><tr><th></th><th scope=\"col\">sources</th>", out);
-    if (n_models == 1) fputs("<th scope=\"col\">pointing</th><th scope=\"col\">adaptive @0.5</th><th scope=\"col\">AP</th>", out);
-    for (int i = 0; n_models > 1 && i < n_models; i++) {
-        fputs("<th scope=\"col\">", out);
-        html_text(out, models[i].name);
-        fputs("<small>AP</small></th>", out);
-    }
-    fputs("</tr></thead><tbody>\n", out);
-    for (size_t i = from; i < to; i++) group_line(out, models, n_models, what, rows[i].name);
-    fputs("</tbody></table></div>\n", out);
-}
-
-static void groups(FILE *out, const column *columns, int n, const char *what, const char *heading, const char *note, int sorted) {
-    column models[MAX_COLUMNS];
-    int n_models = 0;
-    size_t n_rows = 0, total = 0;
-    for (int i = 0; i < n; i++)
-        if (!columns[i].note && json_array_size(breakdown(&columns[i], what))) {
-            total += json_array_size(breakdown(&columns[i], what));
-            models[n_models++] = columns[i];
-        }
-    group_row *rows = calloc(total + 1, sizeof *rows);
-    for (int m = 0; rows && m < n_models; m++) {
-        size_t i, k;
-        json_t *group;
-        json_array_foreach((json_t *)breakdown(&models[m], what), i, group) {
-            const char *name = json_string_value(json_object_get(group, "name"));
-            for (k = 0; name && k < n_rows && strcmp(rows[k].name, name) != 0;) k++;
-            if (name && k == n_rows) rows[n_rows++] = (group_row){name, json_number_value(json_object_get(group, "ap"))};
-        }
-    }
-    if (n_rows) {
-        if (sorted) qsort(rows, n_rows, sizeof *rows, falling);
-        fprintf(out, "<h2>%s</h2>\n<p class=\"note\">%s</p>\n", heading, note);
-        if (n_rows <= LONG_LIST) group_table(out, models, n_models, what, rows, 0, n_rows);
-        else {
-            fprintf(out, "<h3>The best %d</h3>\n", SHORT_LIST);
-            group_table(out, models, n_models, what, rows, 0, SHORT_LIST);
-            fprintf(out, "<h3>The worst %d</h3>\n", SHORT_LIST);
-            group_table(out, models, n_models, what, rows, n_rows - SHORT_LIST, n_rows);
-            fprintf(out, "<details><summary>All %zu</summary>\n", n_rows);
-            group_table(out, models, n_models, what, rows, 0, n_rows);
-            fputs("</details>\n", out);
-        }
-    }
-    free(rows);
-}
-
-/* ---- samples ------------------------------------------------------------------------------------------------- */
-
-static void picture(FILE *out, const json_t *image) {
-    fputs("<figure><img src=\"", out);
-    html_text(out, json_string_value(json_object_get(image, "src")));
-    fprintf(out, "\" width=\"%lld\" height=\"%lld\" alt=\"", (long long)json_integer_value(json_object_get(image, "width")),
-            (long long)json_integer_value(json_object_get(image, "height")));
-    html_text(out, json_string_value(json_object_get(image, "caption")));
-    fputs("\"/><figcaption>", out);
-    html_text(out, json_string_value(json_object_get(image, "caption")));
-    fputs("</figcaption></figure>\n", out);
-}
-
-static void card(FILE *out, const json_t *sample) {
-    const json_t *images = json_object_get(sample, "images");
-    const char *sound = json_string_value(json_object_get(sample, "sound"));
-    size_t i;
-    json_t *value;
-    fputs("<article class=\"card\"><h4>", out);
-    html_text(out, json_string_value(json_object_get(sample, "id")));
-    fprintf(out, "<span>AP %.3f</span></h4>\n<div class=\"views\">\n", json_number_value(json_object_get(sample, "score")));
-    json_array_foreach(images, i, value) picture(out, value);
-    fputs("</div>\n", out);
-    if (sound) {
-        fputs("<figure class=\"sound\"><img src=\"", out);
-        html_text(out, sound);
-        fputs("\" width=\"400\" height=\"132\" alt=\"log-spectrogram of the sound\"/>"
-              "<figcaption><span>0 s</span><span>0 to 8 kHz</span><span>3 s</span></figcaption></figure>\n",
-              out);
-    }
-    fputs("<table class=\"pairs\"><thead><tr><th></th><th>peak</th><th>AP</th><th>cIoU</th><th>adaptive</th></tr></thead><tbody>\n", out);
-    json_array_foreach(json_object_get(sample, "sources"), i, value) {
-        fputs("<tr><th scope=\"row\">", out);
-        const char *label = json_string_value(json_object_get(value, "label"));
-        html_text(out, label && *label ? label : "source");
-        double pointing = json_number_value(json_object_get(value, "pointing"));
-        fprintf(out, "</th><td>%s</td><td>%.3f</td><td>%.3f</td><td>%.3f</td></tr>\n", pointing >= 1 ? "hit" : pointing > 0 ? "tie" : "miss",
-                json_number_value(json_object_get(value, "ap")), json_number_value(json_object_get(value, "ciou")),
-                json_number_value(json_object_get(value, "adaptive_ciou")));
-    }
-    fputs("</tbody></table></article>\n", out);
-}
-
-static void cards(FILE *out, const json_t *samples, const char *key, const char *heading) {
-    const json_t *list = json_object_get(samples, key);
-    size_t i;
-    json_t *sample;
-    if (json_array_size(list) == 0) return;
-    int broad = 0; /* several heat-maps in a row */
-    json_array_foreach((json_t *)list, i, sample) broad |= json_array_size(json_object_get(sample, "images")) > 2;
-    fprintf(out, "<h3>%s</h3>\n<div class=\"cards%s\">\n", heading, broad ? " broad" : "");
-    json_array_foreach((json_t *)list, i, sample) card(out, sample);
-    fputs("</div>\n", out);
-}
-
-static void sample_section(FILE *out, const json_t *samples) {
-    if (json_array_size(json_object_get(samples, "best")) == 0) return;
-    fputs("<h2>Best and worst samples</h2>\n<p class=\"note\">By pixel average precision, mean over a sample\342\200\231s sources. "
-          "<span class=\"key green\"></span> what sounds, <span class=\"key red\"></span> its silent twins, "
-          "<span class=\"key ring\"></span> the heat-map\342\200\231s highest point.</p>\n",
-          out);
-    cards(out, samples, "best", json_array_size(json_object_get(samples, "worst")) ? "Best" : "Best first");
-    cards(out, samples, "worst", "Worst");
-}
-
 /* ---- what was scored, and all the rest ------------------------------------------------------------------------- */
 
 static int is_shown(const char *key, const json_t *value) {
-    static const char *const shown[] = {"scores", "mismatched", "wrong_sound", "centre_box", "centre", "whole_image", "whole", "breakdown", "name", "protocols"};
+    static const char *const shown[] = {"scores",      "mismatched", "wrong_sound", "centre_box", "centre",
+                                        "whole_image", "whole",      "breakdown",   "name",       "protocols"};
     if (strcmp(key, "model") == 0) return json_is_object(value);
     for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
         if (strcmp(key, shown[i]) == 0) return 1;
@@ -441,9 +290,12 @@ static void section(FILE *out, const json_t *entries, size_t i, const char *key)
     const json_t *value = json_object_get(entry_result(entries, i), key);
     if (json_object_size(value) + json_array_size(value) == 0) return;
     char heading[256];
-    if (json_array_size(entries) == 1) snprintf(heading, sizeof heading, "%.250s", key);
-    else snprintf(heading, sizeof heading, "%.90s: %.90s", entry_name(entries, i), key);
-    if (json_array_size(entries) == 1 && heading[0] >= 'a' && heading[0] <= 'z') heading[0] = (char)(heading[0] - 'a' + 'A');
+    if (json_array_size(entries) == 1)
+        snprintf(heading, sizeof heading, "%.250s", key);
+    else
+        snprintf(heading, sizeof heading, "%.90s: %.90s", entry_name(entries, i), key);
+    if (json_array_size(entries) == 1 && heading[0] >= 'a' && heading[0] <= 'z')
+        heading[0] = (char)(heading[0] - 'a' + 'A');
     html_any(out, heading, value, 2);
 }
 
@@ -455,14 +307,18 @@ static void about(FILE *out, const json_t *entries) {
         json_t *own = json_object();
         json_object_foreach((json_t *)entry_result(entries, i), key, value) {
             if (is_shown(key, value)) continue;
-            if (json_is_object(value) || json_is_array(value)) section(out, entries, i, key);
-            else json_object_set(own, key, value);
+            if (json_is_object(value) || json_is_array(value))
+                section(out, entries, i, key);
+            else
+                json_object_set(own, key, value);
         }
         json_object_set_new(facts, entry_name(entries, i), own);
         single = own;
     }
-    if (json_array_size(entries) == 1) html_any(out, "What was scored", single, 2);
-    else html_any(out, "What was scored", facts, 2);
+    if (json_array_size(entries) == 1)
+        html_any(out, "What was scored", single, 2);
+    else
+        html_any(out, "What was scored", facts, 2);
     json_decref(facts);
 }
 
@@ -472,8 +328,10 @@ static void embed(FILE *out, const json_t *entries) {
         char *text = json_dumps(json_array_get(entries, i), JSON_COMPACT | JSON_REAL_PRECISION(9));
         fputs("<script type=\"application/json\" class=\"oassl-result\">", out);
         for (const char *c = text; c && *c; c++) {
-            if (*c == '<' || *c == '>' || *c == '&') fprintf(out, "\\u%04x", *c);
-            else fputc(*c, out);
+            if (*c == '<' || *c == '>' || *c == '&')
+                fprintf(out, "\\u%04x", *c);
+            else
+                fputc(*c, out);
         }
         fputs("</script>\n", out);
         free(text);
@@ -489,10 +347,13 @@ static void page(FILE *out, const char *title, const json_t *entries, const json
     score_table(out, entries, columns, n);
     html_protocols(out, entries);
     curves(out, entries, columns, n);
-    groups(out, columns, n, "classes", "By class", "Sources of each class, best first by average precision (AP).", 1);
-    groups(out, columns, n, "sizes", "By size",
-           "Area of the source in a picture of 224 \303\227 224: small below 1,024 pixels, medium below 9,216, large below 20,736, huge above.", 0);
-    sample_section(out, samples);
+    html_groups(out, columns, n, "classes", "By class", "Sources of each class, best first by average precision (AP).",
+                1);
+    html_groups(out, columns, n, "sizes", "By size",
+                "Area of the source in a picture of 224 \303\227 224: small below 1,024 pixels, medium below 9,216, "
+                "large below 20,736, huge above.",
+                0);
+    html_samples(out, samples);
     about(out, entries);
     fprintf(out, "<p class=\"note\">Made by liboassl %s.</p>\n", oassl_version_string());
     embed(out, entries);

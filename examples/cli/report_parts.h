@@ -15,8 +15,9 @@ void html_text(FILE *out, const char *text);
 /* ---- report_sample.c: the drawing of one sample ---- */
 
 /* A card: id, sources with their scores, pictures and spectrogram as data URLs.  `pairs` in order of sources. */
-oassl_status sample_card(const oassl_context *context, const char *folder, const oassl_metric_sample *sample, const oassl_image *picture,
-                         const oassl_audio *sound, const oassl_metric_pair *pairs, double score, json_t **out_card);
+oassl_status sample_card(const oassl_context *context, const char *folder, const oassl_metric_sample *sample,
+                         const oassl_image *picture, const oassl_audio *sound, const oassl_metric_pair *pairs,
+                         double score, json_t **out_card);
 
 /* Box `b` of a truth in pixels of the whole picture, clipped to it; 0 = nothing is left of it. */
 int truth_box(const oassl_metric_sample *sample, const oassl_metric_truth *truth, uint32_t b, double *out_box);
@@ -42,12 +43,35 @@ const char *score_meaning(const char *key);
 const char *score_key(int index); /* in the order of tables; NULL past the last */
 /* "mean_ciou" to "mean ciou". */
 void html_key(FILE *out, const char *key);
-/* The interval of scores[key]: from "interval", "intervals", "bootstrap" or "confidence_intervals" beside or inside the scores. */
+/* The interval of scores[key]: from "interval", "intervals", "bootstrap" or "confidence_intervals" beside or inside
+ * the scores. */
 int find_interval(const json_t *holder, const char *key, double *out_low, double *out_high);
 /* "0.512" with its interval, scalars, short arrays; what is deeper as compact JSON.  NULL is a dash. */
 void html_cell(FILE *out, const json_t *value);
 /* Anything at all, as tables and lists. */
 void html_any(FILE *out, const char *heading, const json_t *value, int level);
+
+/* ---- report_groups.c ---- */
+
+enum { MAX_COLUMNS = 64 };
+
+/* One row of scores: a model, the same with wrong sounds, or a baseline. */
+typedef struct column {
+    const char *name;
+    const char *note; /* "wrong sound", "centre box"; NULL for the model itself */
+    const char *curve;
+    const json_t *result, *scores;
+    int entry, baseline; /* 0, SVG_CENTRE, SVG_WHOLE */
+} column;
+
+/* "curves", "classes" or "sizes" of a column's result; NULL when it has none. */
+const json_t *column_breakdown(const column *c, const char *key);
+void html_groups(FILE *out, const column *columns, int n, const char *what, const char *heading, const char *note,
+                 int sorted);
+
+/* ---- report_cards.c ---- */
+
+void html_samples(FILE *out, const json_t *samples);
 
 /* ---- report_protocols.c ---- */
 

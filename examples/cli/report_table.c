@@ -210,8 +210,8 @@ static void matrix(FILE *out, const json_t *object) {
         fputs("<tr><th scope=\"row\">", out);
         html_key(out, key);
         fputs("</th>", out);
-        const char *column;
-        json_object_foreach((json_t *)object, column, member) {
+        const char *unused;
+        json_object_foreach((json_t *)object, unused, member) {
             fputs(json_is_string(json_object_get(member, key)) ? "<td class=\"text\">" : "<td>", out);
             html_cell(out, json_object_get(member, key));
             fputs("</td>", out);
