@@ -1,6 +1,7 @@
 /* Disks that are full, read-only or failing, for everything that the library writes: the status names the file, the old
  * file survives, no temporary file stays, and the same call works when the disk does again. */
 #define FAULT_DIR OASSL_TEST_TMP "/fault_disk"
+#define TOOL OASSL_TEST_BACKENDS "/../../bin/oassl"
 #include "fault/io_faults.h"
 #include "fault/operations.h"
 
@@ -8,6 +9,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 static const char old_text[] = "what was there before";
 
@@ -257,6 +259,63 @@ static void test_file_size_limit(void **state) {
     signal(SIGXFSZ, SIG_DFL);
 }
 
+/* The tool's page of results, written by a child whose files may not become longer than so many bytes.  Its exit code;
+ * what it said is in `said`. */
+static int report_with_limit(rlim_t bytes, char *said, size_t capacity) {
+    int ends[2], how;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit low = {bytes, bytes};
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &low);
+        dup2(ends[1], 2);
+        execl(TOOL, "oassl", "report", "--out", AT("page.html"), AT("result.json"), (char *)NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    long n, used = 0;
+    while ((n = syscall(SYS_read, ends[0], said + used, capacity - 1 - (size_t)used)) > 0) used += n;
+    said[used] = '\0';
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFEXITED(how) && WEXITSTATUS(how) != 127);
+    return WEXITSTATUS(how);
+}
+
+static int count_pages(void) {
+    int n = 0;
+    DIR *folder = opendir(FAULT_DIR);
+    for (const struct dirent *entry; (entry = readdir(folder));) n += strncmp(entry->d_name, "page.html", 9) == 0;
+    closedir(folder);
+    return n;
+}
+
+static void test_report(void **state) {
+    (void)state;
+    char said[4096], text[65536];
+    uint64_t digest, bytes;
+    if (access(TOOL, X_OK) != 0) skip();
+    oassl_metric *metric;
+    MUST(oassl_metric_create(context, NULL, &metric));
+    MUST(score_pictures(metric, &digest));
+    MUST(oassl_metric_json(metric, text, sizeof text, &bytes));
+    oassl_metric_destroy(metric);
+    tiny_write_file(AT("result.json"), text, strlen(text));
+    if (report_with_limit(RLIM_INFINITY, said, sizeof said) != 0) fail_msg("oassl report: %s", said);
+    int n_failed = 0;
+    for (rlim_t limit = 0; limit < 1 << 16; limit = limit * 2 + 1) {
+        tiny_write_file(AT("page.html"), old_text, sizeof old_text);
+        int code = report_with_limit(limit, said, sizeof said);
+        assert_int_equal(count_pages(), 1);
+        if (code == 0) continue;
+        n_failed++;
+        if (!strstr(said, AT("page.html"))) fail_msg("no file is named: %s", said);
+        assert_true(holds_old_text(AT("page.html")));
+    }
+    assert_true(n_failed > 5);
+}
+
 /* Leaves so many pages free on the disk of FAULT_DIR. */
 static void fill_disk(int n_pages) {
     static const char page[4096];
@@ -304,7 +363,7 @@ static int leave_small_disk(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_writers), cmocka_unit_test(test_training),
-                                       cmocka_unit_test(test_resuming), cmocka_unit_test(test_file_size_limit),
+                                       cmocka_unit_test(test_resuming), cmocka_unit_test(test_file_size_limit), cmocka_unit_test(test_report),
                                        cmocka_unit_test_teardown(test_small_disk, leave_small_disk)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
