@@ -6,6 +6,9 @@
 
 #define JOINT ", and "
 
+/* Composites may be parts of others: without limits sixty lines could double a sentence sixty times. */
+enum { MOST_SENTENCES = 64, MOST_JOINED_BYTES = 16384 };
+
 typedef struct composite {
     oai_caption_set *set;
     uint64_t line;
@@ -25,9 +28,14 @@ static oassl_status find_part(const composite *c, size_t i, const oai_caption **
     return defect(c, id ? "no caption for part " : "field 'parts': expected a list of ids", id ? id : "");
 }
 
-static const char *join(oai_caption_set *set, const char *const *texts, uint32_t n) {
+static size_t bytes_joined(const char *const *texts, uint32_t n) {
     size_t bytes = 1;
     for (uint32_t i = 0; i < n; i++) bytes += strlen(texts[i]) + strlen(JOINT);
+    return bytes;
+}
+
+static const char *join(oai_caption_set *set, const char *const *texts, uint32_t n) {
+    size_t bytes = bytes_joined(texts, n);
     char *joined = oai_arena_alloc(&set->arena, bytes), *at = joined;
     for (uint32_t i = 0; joined && i < n; i++) at = stpcpy(i ? stpcpy(at, JOINT) : at, texts[i]);
     return joined;
@@ -43,6 +51,7 @@ static oassl_status gather(const composite *c, oai_caption *out, bool *out_whole
         if (!part) return OASSL_STATUS_OK;
         n_foreground += part->n_foreground;
     }
+    if (n_foreground > MOST_SENTENCES || n_parts > MOST_SENTENCES) return defect(c, "more than 64 sentences", "");
     const char **foreground = oai_arena_alloc(&c->set->arena, (n_foreground + 1) * sizeof *foreground);
     const char **background = oai_arena_alloc(&c->set->arena, (n_parts + 1) * sizeof *background);
     if (!foreground || !background) return oai_no_memory((n_foreground + n_parts) * sizeof *foreground, c->set->path);
@@ -78,6 +87,7 @@ static oassl_status add(const composite *c, bool concat_text) {
     OAI_TRY(gather(c, &caption, &whole));
     if (!whole) return OASSL_STATUS_OK;
     if (concat_text && caption.n_more > 1) {
+        if (bytes_joined(caption.more_backgrounds, caption.n_more) > MOST_JOINED_BYTES) return defect(c, "the background is longer than 16384 bytes", "");
         const char *joined = join(c->set, caption.more_backgrounds, caption.n_more);
         if (!joined) return oai_no_memory(0, c->set->path);
         caption.more_backgrounds[0] = joined;

@@ -229,7 +229,7 @@ static oassl_status read_mapping(const loader *l, span text, uint64_t line) {
         OAI_TRY(read_entry(l, key, value, line));
         at = value.end;
     }
-    return oai_fail(OASSL_STATUS_INTERNAL, "%s: valid JSON that could not be scanned", l->set->path);
+    return oai_caption_report(l->set, OAI_CAPTION_ERROR, line, NULL, "not valid JSON: nested too deep"); /* else its end was found */
 }
 
 /* A line that is a whole object with one of a caption's own fields tells JSON Lines from the mapping form. */
