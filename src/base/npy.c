@@ -173,10 +173,15 @@ oassl_status oai_npy_parse(const uint8_t *text, size_t bytes, oai_npy *out_array
         return oai_fail(OASSL_STATUS_UNSUPPORTED,
                         "the array is in Fortran order: save numpy.ascontiguousarray(array) instead");
     uint64_t expected = element_bytes(out_array);
+    double places = 1; /* an array of no bytes may still have sides: whoever counts along one must come to an end */
+    for (int32_t i = 0; i < out_array->rank; i++) places *= out_array->shape[i] > 1 ? (double)out_array->shape[i] : 1;
     for (int32_t i = 0; i < out_array->rank; i++)
         if (__builtin_mul_overflow(expected, (uint64_t)out_array->shape[i], &expected) || expected > INT64_MAX)
             return oai_fail(OASSL_STATUS_FORMAT, "npy header: shape %s overflows",
                             oai_shape_to_text(out_array->rank, out_array->shape).text);
+    if (expected == 0 && places > 1 << 20)
+        return oai_fail(OASSL_STATUS_UNSUPPORTED, "shape %s of an array without data",
+                        oai_shape_to_text(out_array->rank, out_array->shape).text);
     if (expected != bytes - start - n)
         return oai_fail(OASSL_STATUS_FORMAT, "shape %s needs %" PRIu64 " bytes of data, found %zu (truncated?)",
                         oai_shape_to_text(out_array->rank, out_array->shape).text, expected, bytes - start - n);

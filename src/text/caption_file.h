@@ -61,7 +61,8 @@ const oai_caption *oai_caption_set_find(const oai_caption_set *set, const char *
 /* Adds composites of the set's samples (spec/datasets.md 9.5), JSON Lines {"id": .., "parts": [id, id, ..]}: their
  * foregrounds one after another; as background the mean of theirs, or with `concat_text` one sentence, theirs joined
  * by
- * ", and ".  An unknown part or a repeated id is a defect; fails only when the file cannot be read. */
+ * ", and ".  An unknown part, a repeated id, more than 64 sentences or a background beyond 16 KiB is a defect; fails
+ * only when the file cannot be read. */
 oassl_status oai_caption_set_add_composites(oai_caption_set *set, const char *path, bool concat_text);
 
 oassl_status oai_caption_report(oai_caption_set *set, int32_t severity, uint64_t line, const char *id,
