@@ -5,6 +5,13 @@
 #include "base/mapresize.h"
 #include "metric/sample_parts.h"
 
+/* Mixtures of F32 maps are NumPy's to the last bit: no product may be fused with a sum. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
 oassl_status oai_sample_cache_create(const oai_host *host, int32_t size, double tau, oai_sample_cache **out_cache) {
     oai_sample_cache *c = oai_calloc(host, 1, sizeof *c);
     *out_cache = NULL;
