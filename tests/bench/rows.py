@@ -61,6 +61,7 @@ def inference(batch, found):
            ratio(what + "f32 (strict) / fastest f32 peer", ours["f32"], best["f32"], 1.0, note("f32"))]
     for p, target in (("bf16", 0.55), ("int8", 0.35)):
         out.append(ratio(what + "%s / own f32" % p, ours[p], dict(ours["f32"], name="oassl f32"), wanted(target)))
+        out.append(ratio(what + "%s / own f32-fast" % p, ours[p], dict(ours["f32-fast"], name="oassl f32-fast"), None))
         out.append(ratio(what + "%s / fastest %s peer" % (p, p), ours[p], best[p], wanted(1.0), note(p)))
     out.append(ratio(what + "f32 (strict) / PyTorch", ours["f32"], found["pytorch", "f32"], None))
     return out
