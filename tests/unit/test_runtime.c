@@ -253,6 +253,45 @@ static void test_params_are_folded(void **state) {
     oassl_context_destroy(context);
 }
 
+/* Weights times one factor a row are folded by a loop of their own, unless another folded node reads the product. */
+static void test_rows_are_scaled(void **state) {
+    (void)state;
+    oassl_context *context = make("reference", NULL, 0);
+    for (int read_again = 0; read_again < 2; read_again++) {
+        oai_builder *b;
+        oassl_graph *graph;
+        oai_plan *plan;
+        oai_exec *exec;
+        CHECK(oai_builder_create(&oai_default_host, &b));
+        oai_value x = oai_input(b, "x", F32, 2, OAI_SHAPE(3, 2)), w = oai_param(b, "w", F32, 2, OAI_SHAPE(3, 2));
+        oai_value f = oai_param(b, "f", F32, 1, OAI_SHAPE(3));
+        oai_value factor = oai_reshape(b, oai_affine(b, f, 2, 0), 2, OAI_SHAPE(3, 1)), product = oai_mul(b, w, factor);
+        oai_value y = oai_add(b, x, product), z = oai_mul(b, x, read_again ? oai_unary(b, OASSL_OP_RELU, product) : factor);
+        oai_output(b, y);
+        oai_output(b, z);
+        CHECK(oai_builder_finish(b, &graph));
+        oai_builder_destroy(b);
+        float in[] = {1, 1, 1, 1, 1, 1}, weights[] = {1, 2, -3, 4, 5, -6}, factors[] = {1, 10, -1}, sum[6], times[6];
+        oassl_backend_param params[] = {{.value = w, .data = weights}, {.value = f, .data = factors}};
+        CHECK(oai_plan_create(context, graph, params, 2, NULL, &plan));
+        assert_int_equal(plan->main->n_nodes, 2);
+        CHECK(oai_exec_create(plan, &exec));
+        CHECK(oai_exec_bind(exec, x, in));
+        CHECK(oai_exec_bind(exec, y, sum));
+        CHECK(oai_exec_bind(exec, z, times));
+        CHECK(oai_exec_run(exec));
+        for (int k = 0; k < 6; k++) {
+            float wanted = weights[k] * 2 * factors[k / 2];
+            assert_true(sum[k] == 1 + wanted);
+            assert_true(times[k] == (!read_again ? 2 * factors[k / 2] : wanted > 0 ? wanted : 0));
+        }
+        oai_exec_destroy(exec);
+        oai_plan_destroy(plan);
+        oai_graph_destroy(&oai_default_host, graph);
+    }
+    oassl_context_destroy(context);
+}
+
 static void test_params_are_checked(void **state) {
     (void)state;
     oassl_context *context = make("reference", NULL, 0);
@@ -635,7 +674,7 @@ int main(void) {
         cmocka_unit_test(test_search),
         cmocka_unit_test(test_choice),
         cmocka_unit_test(test_params_are_folded),
-        cmocka_unit_test(test_params_are_checked),
+        cmocka_unit_test(test_rows_are_scaled), cmocka_unit_test(test_params_are_checked),
         cmocka_unit_test(test_plans_are_shared),
         cmocka_unit_test(test_outputs_without_nodes),
         cmocka_unit_test(test_folded_batch_norm_computes_the_same),
