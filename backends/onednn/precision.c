@@ -71,11 +71,12 @@ dnnl_data_type_t oab_onednn_conv_type(const oab_lower *l, uint32_t node) {
     return src->quant != dnnl_data_type_undef && known ? src->quant : dnnl_f32;
 }
 
+/* What the caller reads is not rounded on the way. */
 dnnl_data_type_t oab_onednn_conv_result_type(const oab_lower *l, uint32_t node) {
     const oab_fusion *fusion = &l->fusions[node];
     const oab_value *result = &l->values[fusion->result];
     const dnnl_data_type_t type = oab_onednn_conv_type(l, node);
-    if (type == dnnl_f32 || !result->in_reduced) return dnnl_f32;
+    if (type == dnnl_f32 || !result->in_reduced || result->is_output) return dnnl_f32;
     if (type == dnnl_bf16) return dnnl_bf16;
     const int summand_known = fusion->sum == OAB_NONE || l->values[fusion->sum].quant != dnnl_data_type_undef;
     return result->quant != dnnl_data_type_undef && summand_known ? result->quant : dnnl_f32;
