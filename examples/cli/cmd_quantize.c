@@ -3,12 +3,15 @@
 
 static const cli_command command = {
     "quantize", "calibrate a model for int8", "--model W --data M --out F [options]",
-    "Runs the model over pictures and sounds of a manifest, notes between which bounds the values around each convolution\n"
-    "lie, and writes the same f32 weights with these ranges: a file for --precision int8, and for every other precision as\n"
+    "Runs the model over pictures and sounds of a manifest, notes between which bounds the values around each "
+    "convolution\n"
+    "lie, and writes the same f32 weights with these ranges: a file for --precision int8, and for every other "
+    "precision as\n"
     "before.  Take data the model is not tested on; by default that is the split 'train'.  No boxes are needed.\n\n"
     "example:\n"
     "  oassl quantize --model run/best.safetensors --data data/manifest.jsonl --out int8.safetensors\n"
-    "  oassl localize --model int8.safetensors --precision int8 --image band.jpg --audio band.wav --out overlay.png\n"};
+    "  oassl localize --model int8.safetensors --precision int8 --image band.jpg --audio band.wav --out "
+    "overlay.png\n"};
 
 int cmd_quantize(int argc, char **argv) {
     const char *model_path = NULL, *data = NULL, *out = NULL, *split = NULL;
@@ -46,9 +49,10 @@ int cmd_quantize(int argc, char **argv) {
     cli_progress_end();
     json_int_t n = (json_int_t)oassl_quantizer_n_samples(quantizer);
     if (code == 0 && common.json)
-        cli_print_json(json_pack("{s:o, s:o, s:o, s:I}", "model", json_clean_string(model_path), "data", json_clean_string(data), "out", json_clean_string(out),
-                                 "samples", n));
-    else if (code == 0) printf("%s: ranges from %lld samples of %s\n", out, (long long)n, data);
+        cli_print_json(json_pack("{s:o, s:o, s:o, s:I}", "model", json_clean_string(model_path), "data",
+                                 json_clean_string(data), "out", json_clean_string(out), "samples", n));
+    else if (code == 0)
+        printf("%s: ranges from %lld samples of %s\n", out, (long long)n, data);
     oassl_quantizer_destroy(quantizer);
     oassl_model_destroy(quantized);
     oassl_model_destroy(model);

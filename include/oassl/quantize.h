@@ -2,10 +2,12 @@
  *
  * 8-bit convolutions must know beforehand between which bounds their inputs lie.  A quantizer runs a model in f32 over
  * samples of what it will meet, takes note of what the values around each convolution hold, and gives a model with the
- * same f32 weights that carries these ranges: saved, it is a file that oassl_model_load() opens with precision INT8 (and
- * with any other).  The 8-bit weights, one scale an output channel, are made from the f32 weights whenever a plan is.
+ * same f32 weights that carries these ranges: saved, it is a file that oassl_model_load() opens with precision INT8
+ * (and with any other).  The 8-bit weights, one scale an output channel, are made from the f32 weights whenever a plan
+ * is.
  *
- * Take a hundred or so pictures and sounds that were not chosen to test the model with, such as some it was trained on.
+ * Take a hundred or so pictures and sounds that were not chosen to test the model with, such as some it was trained
+ * on.
  *
  * Threads: a quantizer is used by one thread at a time.
  *
@@ -38,7 +40,8 @@ typedef struct oassl_quantize_options {
     double percentile;    /* of the elements of a value that its range holds, 90 to 100 [99.99] */
 } oassl_quantize_options;
 
-#define OASSL_QUANTIZE_OPTIONS_INIT {sizeof(oassl_quantize_options)}
+#define OASSL_QUANTIZE_OPTIONS_INIT                                                                                   \
+    { sizeof(oassl_quantize_options) }
 
 /* `model`, of any precision, must outlive the quantizer; it stays as it is.  `options` may be NULL; its strings are
  * copied. */

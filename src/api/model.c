@@ -1,14 +1,14 @@
 #include "oassl/model.h"
 
-#include "base/options.h"
 #include "api/model_handle.h"
 #include "api/tensor_view.h"
+#include "base/options.h"
 #include "model/ranges.h"
 #include "runtime/context.h"
 
 /* What other programs may have stored beside the weights and this library reads back. */
-static const char *const metadata_keys[] = {"oassl_training", "oassl_front_end", "oassl_classes", "oassl_calibration",
-                                            OAI_RANGES_KEY, NULL};
+static const char *const metadata_keys[] = {"oassl_training",    "oassl_front_end", "oassl_classes",
+                                            "oassl_calibration", OAI_RANGES_KEY,    NULL};
 
 oassl_status oai_model_wrap(oassl_context *context, const oai_net_config *config, oai_store *store, int32_t precision,
                             oassl_model **out_model) {
@@ -18,14 +18,17 @@ oassl_status oai_model_wrap(oassl_context *context, const oai_net_config *config
         *out_model = oai_calloc(oai_context_host(context), 1, sizeof **out_model);
         if (!*out_model) status = oai_no_memory(sizeof **out_model, "a model");
     }
-    if (status != OASSL_STATUS_OK) oai_store_destroy(store);
-    else **out_model = (oassl_model){context, *config, store, precision};
+    if (status != OASSL_STATUS_OK)
+        oai_store_destroy(store);
+    else
+        **out_model = (oassl_model){context, *config, store, precision};
     return status;
 }
 
 static oassl_status check_precision(int32_t precision) {
     if (precision >= OASSL_PRECISION_F32 && precision <= OASSL_PRECISION_F32_FAST) return OASSL_STATUS_OK;
-    return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "model option 'precision': expected an OASSL_PRECISION_*, found %d", precision);
+    return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "model option 'precision': expected an OASSL_PRECISION_*, found %d",
+                    precision);
 }
 
 static oassl_status check_stride(const char *name, uint32_t stride, int32_t *out_layer4) {

@@ -21,11 +21,14 @@ struct oassl_quantizer {
 
 static oassl_status open(const oassl_model *model, oassl_quantizer *q) {
     double percentile = q->options.percentile;
-    if (percentile == 0) q->options.percentile = 99.99;
+    if (percentile == 0)
+        q->options.percentile = 99.99;
     else if (!(percentile >= 90 && percentile <= 100))
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "oassl_quantize_options: percentile: expected 90 to 100, found %g", percentile);
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
+                        "oassl_quantize_options: percentile: expected 90 to 100, found %g", percentile);
     if (q->options.max_samples == 0) q->options.max_samples = 128;
-    if (q->options.split && !(q->split = oai_strdup(q->host, q->options.split))) return oai_no_memory(strlen(q->options.split), "a quantizer");
+    if (q->options.split && !(q->split = oai_strdup(q->host, q->options.split)))
+        return oai_no_memory(strlen(q->options.split), "a quantizer");
     OAI_TRY(oai_features_create(model->context, &model->config, model->store, OASSL_PRECISION_F32, &q->features));
     OAI_TRY(oai_observer_create(model->context, &model->config, model->store, &q->observer));
     oai_features_observe(q->features, q->observer);
@@ -44,8 +47,10 @@ oassl_status oassl_quantizer_create(const oassl_model *model, const oassl_quanti
     if (!q) return oai_no_memory(sizeof *q, "a quantizer");
     *q = (oassl_quantizer){.host = host, .model = model, .options = own};
     oassl_status status = open(model, q);
-    if (status == OASSL_STATUS_OK) *out_quantizer = q;
-    else oassl_quantizer_destroy(q);
+    if (status == OASSL_STATUS_OK)
+        *out_quantizer = q;
+    else
+        oassl_quantizer_destroy(q);
     return status;
 }
 
@@ -100,7 +105,8 @@ oassl_status oassl_quantizer_add_pictures(oassl_quantizer *q, const oassl_tensor
 oassl_status oassl_quantizer_add_sounds(oassl_quantizer *q, const oassl_tensor *spectrograms) {
     OAI_REQUIRE(q);
     OAI_REQUIRE(spectrograms);
-    if (q->model->config.kind != OAI_NET_PAIR) return oai_fail(OASSL_STATUS_UNSUPPORTED, "a classifier has no sound trunk");
+    if (q->model->config.kind != OAI_NET_PAIR)
+        return oai_fail(OASSL_STATUS_UNSUPPORTED, "a classifier has no sound trunk");
     OAI_TRY(check(spectrograms, "spectrograms", q->model->config.audio.in_channels));
     const int64_t *s = spectrograms->shape;
     float *vectors;
@@ -122,8 +128,10 @@ oassl_status oassl_quantizer_finish(const oassl_quantizer *q, oassl_model **out_
     OAI_REQUIRE(q);
     bool pair = q->model->config.kind == OAI_NET_PAIR;
     if (q->n_pictures == 0 || (pair && q->n_sounds == 0))
-        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "calibration needs %s first; seen so far: %llu pictures, %llu sounds",
-                        pair ? "pictures and sounds" : "pictures", (unsigned long long)q->n_pictures, (unsigned long long)q->n_sounds);
+        return oai_fail(OASSL_STATUS_INVALID_ARGUMENT,
+                        "calibration needs %s first; seen so far: %llu pictures, %llu sounds",
+                        pair ? "pictures and sounds" : "pictures", (unsigned long long)q->n_pictures,
+                        (unsigned long long)q->n_sounds);
     char *text;
     oai_store *store = NULL;
     OAI_TRY(oai_observer_text(q->observer, q->options.percentile, oassl_quantizer_n_samples(q), &text));

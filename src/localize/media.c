@@ -37,7 +37,8 @@ static oassl_status run_classifier(const oai_media *m, const oassl_image *pictur
     return status;
 }
 
-static oassl_status run_pair(const oai_media *m, const oassl_image *picture, const oassl_audio *sound, const oai_scene *scene) {
+static oassl_status run_pair(const oai_media *m, const oassl_image *picture, const oassl_audio *sound,
+                             const oai_scene *scene) {
     oassl_localizer_options options = OASSL_LOCALIZER_OPTIONS_INIT;
     oai_hearing hearing = m->input->hearing;
     uint32_t side = (uint32_t)hearing.image.size, n_parts = scene ? scene->n_parts : 1;
@@ -57,7 +58,8 @@ static oassl_status run_single(const oai_media *m, const oassl_record *record) {
     oassl_image picture = {0};
     oassl_audio sound = {0};
     oassl_status status = oai_picture_read(host, record->image, &picture);
-    if (status == OASSL_STATUS_OK && !is_pair(m)) status = run_classifier(m, &picture);
+    if (status == OASSL_STATUS_OK && !is_pair(m))
+        status = run_classifier(m, &picture);
     else if (status == OASSL_STATUS_OK) {
         status = oai_audio_file_read(host, record->audio, &sound);
         if (status == OASSL_STATUS_OK) status = run_pair(m, &picture, &sound, NULL);
@@ -114,7 +116,8 @@ static oassl_status run(oai_media *m, const oai_media_choice *choice, uint64_t *
     return oai_progress(m->input->host, "quantize", n, n);
 }
 
-oassl_status oai_run_media(const oai_evaluation_input *input, const oai_media_choice *choice, uint64_t *out_n_samples) {
+oassl_status oai_run_media(const oai_evaluation_input *input, const oai_media_choice *choice,
+                           uint64_t *out_n_samples) {
     oai_media m = {.input = input};
     *out_n_samples = 0;
     oassl_status status = run(&m, choice, out_n_samples);

@@ -73,7 +73,8 @@ void oai_observer_destroy(oai_observer *o) {
 
 /* Memory for what is neither input nor output of the network nor named before; `outputs` gets those, behind the
  * network's own. */
-static oassl_status place_values(const oai_host *host, oai_watched *w, const oassl_graph *g, uint32_t *outputs, uint32_t *n_outputs) {
+static oassl_status place_values(const oai_host *host, oai_watched *w, const oassl_graph *g, uint32_t *outputs,
+                                 uint32_t *n_outputs) {
     size_t total = 0;
     for (uint32_t k = 0; k < w->n_taps; k++) {
         w->counts[k] = (size_t)oai_value_count(&g->values[w->taps[k].value]);
@@ -125,13 +126,16 @@ static oassl_status watch(const oai_observer *o, oai_watched *w, const int64_t k
         w->counts = oai_calloc(o->host, w->n_taps + 1u, sizeof *w->counts);
         w->buffers = oai_calloc(o->host, w->n_taps + 1u, sizeof *w->buffers);
         outputs = oai_calloc(o->host, w->n_taps + net.graph->n_outputs, sizeof *outputs);
-        status = w->counts && w->buffers && outputs ? make_plan(o, w, &net, outputs)
-                                                    : oai_no_memory(w->n_taps * sizeof *w->buffers, "an observer's plan");
+        status = w->counts && w->buffers && outputs
+                     ? make_plan(o, w, &net, outputs)
+                     : oai_no_memory(w->n_taps * sizeof *w->buffers, "an observer's plan");
     }
     oai_free(o->host, outputs);
     oai_net_graph_free(&net);
-    if (status == OASSL_STATUS_OK) memcpy(w->key, key, sizeof w->key);
-    else forget(o->host, w);
+    if (status == OASSL_STATUS_OK)
+        memcpy(w->key, key, sizeof w->key);
+    else
+        forget(o->host, w);
     return status;
 }
 
@@ -147,7 +151,8 @@ static oassl_status seen_for(oai_observer *o, const oai_tap *tap, oai_seen **out
     o->seen = grown;
     uint64_t *bins = oai_calloc(o->host, N_BINS, sizeof *bins);
     if (!bins) return oai_no_memory(N_BINS * sizeof *bins, "a histogram");
-    o->seen[o->n_seen] = (oai_seen){.tap = *tap, .low = INFINITY, .high = -INFINITY, .limit = ldexpf(1, -20), .bins = bins};
+    o->seen[o->n_seen] =
+        (oai_seen){.tap = *tap, .low = INFINITY, .high = -INFINITY, .limit = ldexpf(1, -20), .bins = bins};
     *out_seen = &o->seen[o->n_seen++];
     return OASSL_STATUS_OK;
 }
@@ -163,8 +168,8 @@ static oassl_status notice(oai_seen *s, const float *values, size_t n) {
     float low = s->low, high = s->high;
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(values[i]))
-            return oai_fail(OASSL_STATUS_NON_FINITE, "the %s of convolution '%s' has element %zu = %g", s->tap.place, s->tap.convolution, i,
-                            values[i]);
+            return oai_fail(OASSL_STATUS_NON_FINITE, "the %s of convolution '%s' has element %zu = %g", s->tap.place,
+                            s->tap.convolution, i, values[i]);
         low = fminf(low, values[i]);
         high = fmaxf(high, values[i]);
     }
@@ -201,7 +206,8 @@ oassl_status oai_observer_run(oai_observer *o, const int64_t key[4], void *const
 
 /* ---- ranges ------------------------------------------------------------------------------------------------- */
 
-/* The two ends share what is left out; no end goes beyond what was seen, but 0, which convolutions pad with, is inside. */
+/* The two ends share what is left out; no end goes beyond what was seen, but 0, which convolutions pad with, is
+ * inside. */
 static void range_of(const oai_seen *s, double percentile, double *out_low, double *out_high) {
     double spare = (1 - percentile / 100) * (double)s->n / 2, width = 2 * (double)s->limit / N_BINS;
     uint32_t first = 0, last = N_BINS - 1;
@@ -225,7 +231,9 @@ oassl_status oai_observer_text(const oai_observer *o, double percentile, uint64_
         }
         whole = whole && json_object_set_new(places, s->tap.place, json_pack("[f, f]", low, high)) == 0;
     }
-    json_t *object = whole ? json_pack("{s:I, s:f, s:O}", "samples", (json_int_t)n_samples, "percentile", percentile, "ranges", ranges) : NULL;
+    json_t *object = whole ? json_pack("{s:I, s:f, s:O}", "samples", (json_int_t)n_samples, "percentile", percentile,
+                                       "ranges", ranges)
+                           : NULL;
     char *text = oai_json_text(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
     *out_text = text ? oai_strdup(o->host, text) : NULL;
     free(text);

@@ -17,7 +17,9 @@ typedef struct oai_tapping {
     uint8_t *named;               /* of values */
 } oai_tapping;
 
-static oai_value operand(const oassl_graph *g, const oassl_graph_node *node, uint32_t k) { return g->operands[node->first_input + k]; }
+static oai_value operand(const oassl_graph *g, const oassl_graph_node *node, uint32_t k) {
+    return g->operands[node->first_input + k];
+}
 
 /* The weights as they are stored: folding multiplied them, as the first factor. */
 static const char *weight_name(const oassl_graph *g, const oassl_graph_node *convolution) {
@@ -97,20 +99,24 @@ static oassl_status parse(const oai_store *store, json_t **out_object, json_t **
     const char *text = oai_store_metadata(store, OAI_RANGES_KEY);
     *out_object = NULL;
     if (!text)
-        return oai_fail(OASSL_STATUS_NOT_FOUND, "int8 needs weights with calibrated ranges (metadata %s), these have none: make them with "
-                                                "'oassl quantize' or oassl_quantizer_create()", OAI_RANGES_KEY);
+        return oai_fail(OASSL_STATUS_NOT_FOUND,
+                        "int8 needs weights with calibrated ranges (metadata %s), these have none: make them with "
+                        "'oassl quantize' or oassl_quantizer_create()",
+                        OAI_RANGES_KEY);
     OAI_TRY(oai_json_parse(text, strlen(text), "metadata " OAI_RANGES_KEY, 1, out_object));
     oassl_status status = oai_json_object(*out_object, "ranges", out_ranges);
     return status == OASSL_STATUS_OK ? status : oai_fail_within(status, "metadata " OAI_RANGES_KEY);
 }
 
 /* Both ends fit a float: what a file says is not to become an infinite scale. */
-static oassl_status read_range(const json_t *places, const char *convolution, const char *place, oassl_backend_range *out) {
+static oassl_status read_range(const json_t *places, const char *convolution, const char *place,
+                               oassl_backend_range *out) {
     double ends[2] = {0, 0};
     oassl_status status = oai_json_numbers(places, place, 2, ends);
     if (status != OASSL_STATUS_OK) return oai_fail_within(status, "metadata %s: '%s'", OAI_RANGES_KEY, convolution);
     if (!(fabs(ends[0]) <= FLT_MAX / 4 && fabs(ends[1]) <= FLT_MAX / 4 && ends[0] <= ends[1]))
-        return oai_fail(OASSL_STATUS_FORMAT, "metadata %s: '%s', field '%s': expected finite numbers [low, high], found [%g, %g]",
+        return oai_fail(OASSL_STATUS_FORMAT,
+                        "metadata %s: '%s', field '%s': expected finite numbers [low, high], found [%g, %g]",
                         OAI_RANGES_KEY, convolution, place, ends[0], ends[1]);
     out->low = (float)ends[0];
     out->high = (float)ends[1];
@@ -145,7 +151,8 @@ static oassl_status check_whole(const oai_store *store, const json_t *ranges) {
         if (suffix) *suffix = '\0';
         const json_t *places = json_object_get(ranges, name);
         if (!places || !json_object_get(places, "input"))
-            return oai_fail(OASSL_STATUS_FORMAT, "metadata %s: there is no range for the input of '%s': calibrate these weights again",
+            return oai_fail(OASSL_STATUS_FORMAT,
+                            "metadata %s: there is no range for the input of '%s': calibrate these weights again",
                             OAI_RANGES_KEY, name);
     }
     return OASSL_STATUS_OK;
@@ -160,7 +167,8 @@ oassl_status oai_ranges_check(const oai_store *store) {
     return status;
 }
 
-static oassl_status bind(const json_t *ranges, const oai_tap *taps, uint32_t n_taps, oassl_backend_range *out, uint32_t *out_n) {
+static oassl_status bind(const json_t *ranges, const oai_tap *taps, uint32_t n_taps, oassl_backend_range *out,
+                         uint32_t *out_n) {
     for (uint32_t k = 0; k < n_taps; k++) {
         const json_t *places = json_object_get(ranges, taps[k].convolution);
         bool twice = false;
@@ -187,7 +195,9 @@ oassl_status oai_ranges_bind(const oai_store *store, const oassl_graph *graph, o
     if (status == OASSL_STATUS_OK) status = bind(ranges, taps, n_taps, list, out_n_ranges);
     json_decref(object);
     oai_free(host, taps);
-    if (status == OASSL_STATUS_OK) *out_ranges = list;
-    else oai_free(host, list);
+    if (status == OASSL_STATUS_OK)
+        *out_ranges = list;
+    else
+        oai_free(host, list);
     return status;
 }

@@ -139,8 +139,10 @@ oassl_status oai_store_copy(const oai_store *store, oai_store **out_copy) {
         memcpy(copy->tensors[i].data, store->tensors[i].data, (size_t)store->tensors[i].count * sizeof(float));
     for (uint32_t i = 0; i < store->n_metadata && status == OASSL_STATUS_OK; i++)
         status = oai_store_set_metadata(copy, store->metadata[i].key, store->metadata[i].value);
-    if (status != OASSL_STATUS_OK) oai_store_destroy(copy);
-    else *out_copy = copy;
+    if (status != OASSL_STATUS_OK)
+        oai_store_destroy(copy);
+    else
+        *out_copy = copy;
     return status;
 }
 
@@ -232,18 +234,20 @@ static oassl_status check_finite(const oai_store_tensor *tensor, const char *pat
         for (int64_t k = i; k < end; k++) bad |= !(fabsf(x[k]) <= FLT_MAX);
         for (; bad && i < end; i++)
             if (!isfinite(x[i]))
-                return oai_fail(OASSL_STATUS_NON_FINITE, "%s: tensor '%s': element %lld is %g", path, name, (long long)i, x[i]);
+                return oai_fail(OASSL_STATUS_NON_FINITE, "%s: tensor '%s': element %lld is %g", path, name,
+                                (long long)i, x[i]);
         i = end;
     }
     return OASSL_STATUS_OK;
 }
 
 /* Takes a tensor of the file as it lies there, if it can be read like that.  Only convolutions' weights: with batch
- * normalisation folded into them, no plan refers to them once it is made, whatever happens to the file.  Checks of shape
- * and type are oai_weights_read()'s. */
+ * normalisation folded into them, no plan refers to them once it is made, whatever happens to the file.  Checks of
+ * shape and type are oai_weights_read()'s. */
 static bool take_mapped(oai_store *store, uint32_t index, const oai_stored_tensor *stored) {
     oai_store_tensor *tensor = &store->tensors[index];
-    bool same = tensor->rank == 4 && stored->rank == 4 && stored->dtype == OASSL_DTYPE_F32 && (uintptr_t)stored->data % sizeof(float) == 0;
+    bool same = tensor->rank == 4 && stored->rank == 4 && stored->dtype == OASSL_DTYPE_F32 &&
+                (uintptr_t)stored->data % sizeof(float) == 0;
     for (int32_t k = 0; same && k < tensor->rank; k++) same = stored->shape[k] == tensor->shape[k];
     if (!same) return false;
     tensor->data = (float *)stored->data;
@@ -321,10 +325,14 @@ oassl_status oai_store_check_file(const oai_store *store) {
     struct stat now;
     if (store->fd < 0 || fstat(store->fd, &now) != 0) return OASSL_STATUS_OK;
     const struct stat *then = &store->as_loaded;
-    if (now.st_size == then->st_size && now.st_mtim.tv_sec == then->st_mtim.tv_sec && now.st_mtim.tv_nsec == then->st_mtim.tv_nsec)
+    if (now.st_size == then->st_size && now.st_mtim.tv_sec == then->st_mtim.tv_sec &&
+        now.st_mtim.tv_nsec == then->st_mtim.tv_nsec)
         return OASSL_STATUS_OK;
-    return oai_fail(OASSL_STATUS_IO, "%s was written into after it was loaded as a model: load it again (and replace such files, by renaming, "
-                                     "instead of writing into them)", oai_weights_path(store->file));
+    return oai_fail(
+        OASSL_STATUS_IO,
+        "%s was written into after it was loaded as a model: load it again (and replace such files, by renaming, "
+        "instead of writing into them)",
+        oai_weights_path(store->file));
 }
 
 void oai_store_rest(const oai_store *store) {

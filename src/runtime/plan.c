@@ -108,7 +108,9 @@ static oassl_status check_support(const oai_plan *plan, const oai_backend *backe
     return OASSL_STATUS_OK;
 }
 
-static int is_f32(int32_t precision) { return precision == OASSL_PRECISION_F32 || precision == OASSL_PRECISION_F32_FAST; }
+static int is_f32(int32_t precision) {
+    return precision == OASSL_PRECISION_F32 || precision == OASSL_PRECISION_F32_FAST;
+}
 
 /* The plan's backend and `options`, as they will be used: what may stand in for what is asked for does. */
 static oassl_status settle_backend(oai_plan *plan, oassl_backend_plan_options *options) {
@@ -119,7 +121,8 @@ static oassl_status settle_backend(oai_plan *plan, oassl_backend_plan_options *o
         options->precision = OASSL_PRECISION_F32;
         status = check_support(plan, plan->backend, options);
     }
-    if (status != OASSL_STATUS_UNSUPPORTED || !context->allow_fallback || plan->backend == reference || !is_f32(options->precision))
+    if (status != OASSL_STATUS_UNSUPPORTED || !context->allow_fallback || plan->backend == reference ||
+        !is_f32(options->precision))
         return status;
     oai_log(&context->host, OAI_LOG_WARN, "%s; the whole plan runs on the reference backend", oassl_last_error());
     plan->backend = reference;
@@ -162,7 +165,8 @@ static oassl_status set_ranges(oai_plan *plan, const oassl_graph *graph, const o
     for (uint32_t k = 0; k < options->n_ranges; k++) {
         const oassl_backend_range *r = &options->ranges[k];
         if (r->value >= graph->n_values || !isfinite(r->low) || !isfinite(r->high) || r->low > r->high)
-            return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "plan: ranges[%u]: value %u, %g to %g", k, r->value, r->low, r->high);
+            return oai_fail(OASSL_STATUS_INVALID_ARGUMENT, "plan: ranges[%u]: value %u, %g to %g", k, r->value, r->low,
+                            r->high);
     }
     oassl_backend_range *own = oai_alloc(&plan->context->host, options->n_ranges * sizeof *own);
     if (!own) return oai_no_memory(options->n_ranges * sizeof *own, "a plan's ranges");

@@ -41,8 +41,8 @@ static int can_fold(const split *s, const oassl_graph_node *node) {
     return out_bytes <= SMALL_BYTES || out_bytes <= 2 * in_bytes;
 }
 
-/* Batch normalisation in a convolution's weights: a param times one factor for each of its first extent.  It is most of
- * all folding, and nobody waits for a general product to walk through 20 million small rows. */
+/* Batch normalisation in a convolution's weights: a param times one factor for each of its first extent.  It is most
+ * of all folding, and nobody waits for a general product to walk through 20 million small rows. */
 static int is_scaling(const split *s, const oassl_graph_node *node) {
     if (node->op != OASSL_OP_MUL) return 0;
     const uint32_t *in = &s->graph->operands[node->first_input];
@@ -81,7 +81,8 @@ static void classify(split *s) {
 static void find_scalings(split *s) {
     const oassl_graph *g = s->graph;
     for (uint32_t n = 0; n < g->n_nodes; n++)
-        if (s->folded[n] && s->frontier[g->nodes[n].first_output] && is_scaling(s, &g->nodes[n])) s->folded[n] = SCALED;
+        if (s->folded[n] && s->frontier[g->nodes[n].first_output] && is_scaling(s, &g->nodes[n]))
+            s->folded[n] = SCALED;
     for (uint32_t n = g->n_nodes; n-- > 0;)
         for (uint32_t k = 0; k < g->nodes[n].n_inputs && s->folded[n] == FOLDED; k++) {
             const oassl_graph_value *v = &g->values[g->operands[g->nodes[n].first_input + k]];

@@ -26,7 +26,8 @@ static int open_all(void **state) {
     options.backend = "onednn";
     options.backend_path = OASSL_TEST_BACKENDS;
     options.n_threads = 1; /* no waiting for each other where other work runs */
-    if (oassl_context_create(&options, &context) != OASSL_STATUS_OK) print_message("no oneDNN backend: %s\n", oassl_last_error());
+    if (oassl_context_create(&options, &context) != OASSL_STATUS_OK)
+        print_message("no oneDNN backend: %s\n", oassl_last_error());
     return 0;
 }
 
@@ -40,7 +41,8 @@ static int cpu_has(int32_t precision) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (precision == OASSL_PRECISION_BF16) return __builtin_cpu_supports("avx512bf16");
-    if (precision == OASSL_PRECISION_INT8) return __builtin_cpu_supports("avx512vnni") || __builtin_cpu_supports("avxvnni");
+    if (precision == OASSL_PRECISION_INT8)
+        return __builtin_cpu_supports("avx512vnni") || __builtin_cpu_supports("avxvnni");
 #endif
     return precision == OASSL_PRECISION_F32_FAST;
 }
@@ -64,17 +66,23 @@ static void fill(inputs *in) {
     for (int i = 0; i < N; i++) {
         for (int p = 0; p < 3 * SIDE * SIDE; p++) {
             int c = p / (SIDE * SIDE), y = p / SIDE % SIDE, x = p % SIDE;
-            in->pictures[i * 3 * SIDE * SIDE + p] = (float)(1.5 * sin(0.05 * (i + 1) * x + c) * cos(0.08 * (4 - i) * y - c) + 0.3 * sin(x * y * 0.01));
+            in->pictures[i * 3 * SIDE * SIDE + p] =
+                (float)(1.5 * sin(0.05 * (i + 1) * x + c) * cos(0.08 * (4 - i) * y - c) + 0.3 * sin(x * y * 0.01));
         }
         for (int p = 0; p < OASSL_LOGSPEC_ROWS * FRAMES; p++) {
             int f = p / FRAMES, t = p % FRAMES;
-            in->sounds[i * OASSL_LOGSPEC_ROWS * FRAMES + p] = (float)(-1 + 0.5 * sin(0.06 * (i + 1) * f) * sin(0.1 * t * (2 + i % 2)));
+            in->sounds[i * OASSL_LOGSPEC_ROWS * FRAMES + p] =
+                (float)(-1 + 0.5 * sin(0.06 * (i + 1) * f) * sin(0.1 * t * (2 + i % 2)));
         }
     }
 }
 
 static oassl_tensor view4(float *data, int64_t n, int64_t c, int64_t h, int64_t w) {
-    return (oassl_tensor){.data = data, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = 4, .shape = {n, c, h, w},
+    return (oassl_tensor){.data = data,
+                          .device = OASSL_DEVICE_CPU,
+                          .dtype = OASSL_DTYPE_F32,
+                          .rank = 4,
+                          .shape = {n, c, h, w},
                           .strides = {c * h * w, h * w, w, 1}};
 }
 
@@ -89,7 +97,8 @@ static oassl_model *make(int32_t precision, inputs *in) {
     options.precision = precision == OASSL_PRECISION_INT8 ? OASSL_PRECISION_F32 : precision;
     MUST(oassl_model_create(context, &options, &model));
     if (precision != OASSL_PRECISION_INT8) return model;
-    oassl_tensor pictures = view4(in->pictures, N, 3, SIDE, SIDE), sounds = view4(in->sounds, N, 1, OASSL_LOGSPEC_ROWS, FRAMES);
+    oassl_tensor pictures = view4(in->pictures, N, 3, SIDE, SIDE),
+                 sounds = view4(in->sounds, N, 1, OASSL_LOGSPEC_ROWS, FRAMES);
     MUST(oassl_quantizer_create(model, NULL, &quantizer));
     MUST(oassl_quantizer_add_pictures(quantizer, &pictures));
     MUST(oassl_quantizer_add_sounds(quantizer, &sounds));
@@ -108,9 +117,15 @@ static double dot(const float *a, size_t step, const float *b) {
 /* Cosine of every sound with every position of every picture: [N, N, GRID]. */
 static oassl_status heat_maps(const oassl_model *model, inputs *in, float *out) {
     float *map = calloc(N * CHANNELS * GRID, sizeof *map), *vectors = calloc(N * CHANNELS, sizeof *vectors);
-    oassl_tensor pictures = view4(in->pictures, N, 3, SIDE, SIDE), sounds = view4(in->sounds, N, 1, OASSL_LOGSPEC_ROWS, FRAMES);
+    oassl_tensor pictures = view4(in->pictures, N, 3, SIDE, SIDE),
+                 sounds = view4(in->sounds, N, 1, OASSL_LOGSPEC_ROWS, FRAMES);
     oassl_tensor map_view = view4(map, N, CHANNELS, 6, 6);
-    oassl_tensor vector_view = {.data = vectors, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = 2, .shape = {N, CHANNELS}, .strides = {CHANNELS, 1}};
+    oassl_tensor vector_view = {.data = vectors,
+                                .device = OASSL_DEVICE_CPU,
+                                .dtype = OASSL_DTYPE_F32,
+                                .rank = 2,
+                                .shape = {N, CHANNELS},
+                                .strides = {CHANNELS, 1}};
     oassl_encoder *encoder;
     MUST(oassl_encoder_create(model, &encoder));
     oassl_status status = oassl_encoder_pictures(encoder, &pictures, &map_view, NULL);
@@ -172,7 +187,8 @@ static void test_scores(void **state) {
     oassl_trainer *trainer;
     MUST(oassl_trainer_options_set(&options, "loss.lambda_oca", "0"));
     MUST(oassl_trainer_options_set(&options, "loss.lambda_ori", "0"));
-    MUST(oassl_trainer_create(context, &options, TMP("precision-scores/manifest.jsonl"), NULL, TMP("precision-scores/run"), &trainer));
+    MUST(oassl_trainer_create(context, &options, TMP("precision-scores/manifest.jsonl"), NULL,
+                              TMP("precision-scores/run"), &trainer));
     MUST(oassl_trainer_run(trainer));
     oassl_trainer_destroy(trainer);
 
@@ -201,9 +217,11 @@ static void test_scores(void **state) {
         oassl_model_destroy(model);
         if (lacking(status, rows[r].precision, rows[r].name)) continue;
         const oassl_metric_scores *a = &exact.metric.model, *b = &found.metric.model;
-        double moved = 100 * fmax(fabs(a->mean_ciou - b->mean_ciou), fabs(a->adaptive_mean_ciou - b->adaptive_mean_ciou));
-        print_message("%s: mean cIoU %.2f -> %.2f, adaptive %.2f -> %.2f points over %d samples\n", rows[r].name, 100 * a->mean_ciou,
-                      100 * b->mean_ciou, 100 * a->adaptive_mean_ciou, 100 * b->adaptive_mean_ciou, (int)exact.metric.n_samples);
+        double moved =
+            100 * fmax(fabs(a->mean_ciou - b->mean_ciou), fabs(a->adaptive_mean_ciou - b->adaptive_mean_ciou));
+        print_message("%s: mean cIoU %.2f -> %.2f, adaptive %.2f -> %.2f points over %d samples\n", rows[r].name,
+                      100 * a->mean_ciou, 100 * b->mean_ciou, 100 * a->adaptive_mean_ciou, 100 * b->adaptive_mean_ciou,
+                      (int)exact.metric.n_samples);
         assert_true(moved < rows[r].ciou_points);
     }
 }
@@ -213,7 +231,8 @@ static void test_scores(void **state) {
 static double last_loss(int32_t precision, const inputs *in, oassl_status *out_status) {
     oassl_trainer_options options = tiny_options();
     oassl_trainer_shape shape = {.struct_size = sizeof shape, .height = SIDE, .width = SIDE, .frames = FRAMES};
-    oassl_tensor pictures = view4((float *)in->pictures, N, 3, SIDE, SIDE), sounds = view4((float *)in->sounds, N, 1, OASSL_LOGSPEC_ROWS, FRAMES);
+    oassl_tensor pictures = view4((float *)in->pictures, N, 3, SIDE, SIDE),
+                 sounds = view4((float *)in->sounds, N, 1, OASSL_LOGSPEC_ROWS, FRAMES);
     oassl_trainer_batch batch = {.struct_size = sizeof batch, .pictures = &pictures, .spectrograms = &sounds};
     oassl_trainer_state now = {.struct_size = sizeof now};
     oassl_trainer *trainer;
@@ -253,6 +272,7 @@ static void test_training(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_heat_maps), cmocka_unit_test(test_scores), cmocka_unit_test(test_training)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_heat_maps), cmocka_unit_test(test_scores),
+                                       cmocka_unit_test(test_training)};
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

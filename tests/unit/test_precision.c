@@ -27,7 +27,11 @@ static float *noise(int64_t count, float scale, float offset) {
 }
 
 static oassl_tensor view_of(float *data, int64_t n, int64_t c, int64_t h, int64_t w) {
-    return (oassl_tensor){.data = data, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = 4, .shape = {n, c, h, w},
+    return (oassl_tensor){.data = data,
+                          .device = OASSL_DEVICE_CPU,
+                          .dtype = OASSL_DTYPE_F32,
+                          .rank = 4,
+                          .shape = {n, c, h, w},
                           .strides = {c * h * w, h * w, w, 1}};
 }
 
@@ -128,11 +132,14 @@ static void test_trainer_options(void **state) {
     options.loss.lambda_oca = options.loss.lambda_ori = 0;
     options.loss.lambda_base = 1;
     MUST(oassl_trainer_options_set(&options, "precision", "int8"));
-    must_name(oassl_trainer_create_fed(context, &options, &shape, NULL, &trainer), OASSL_STATUS_INVALID_ARGUMENT, "precision", "bf16");
-    must_name(oassl_trainer_options_set(&options, "precision", "f16"), OASSL_STATUS_INVALID_ARGUMENT, "precision", "f32_fast");
+    must_name(oassl_trainer_create_fed(context, &options, &shape, NULL, &trainer), OASSL_STATUS_INVALID_ARGUMENT,
+              "precision", "bf16");
+    must_name(oassl_trainer_options_set(&options, "precision", "f16"), OASSL_STATUS_INVALID_ARGUMENT, "precision",
+              "f32_fast");
     MUST(oassl_trainer_options_set(&options, "precision", "bf16"));
     assert_int_equal(options.precision, OASSL_PRECISION_BF16);
-    must_name(oassl_trainer_create_fed(context, &options, &shape, NULL, &trainer), OASSL_STATUS_UNSUPPORTED, "reference", "precision");
+    must_name(oassl_trainer_create_fed(context, &options, &shape, NULL, &trainer), OASSL_STATUS_UNSUPPORTED,
+              "reference", "precision");
     assert_null(trainer);
 }
 
@@ -145,7 +152,12 @@ static void test_resume_keeps_the_precision(void **state) {
     options.save_every = 1;
     oassl_trainer_shape shape = {.struct_size = sizeof shape, .height = SIDE, .width = SIDE, .n_classes = 2};
     float one_hot[4] = {1, 0, 0, 1};
-    oassl_tensor targets = {.data = one_hot, .device = OASSL_DEVICE_CPU, .dtype = OASSL_DTYPE_F32, .rank = 2, .shape = {2, 2}, .strides = {2, 1}};
+    oassl_tensor targets = {.data = one_hot,
+                            .device = OASSL_DEVICE_CPU,
+                            .dtype = OASSL_DTYPE_F32,
+                            .rank = 2,
+                            .shape = {2, 2},
+                            .strides = {2, 1}};
     oassl_trainer_batch batch = {.struct_size = sizeof batch, .pictures = &picture_view, .targets = &targets};
     oassl_trainer *trainer;
     MUST(oassl_trainer_create_fed(context, &options, &shape, TMP("precision-run"), &trainer));
@@ -188,7 +200,8 @@ static oassl_model *calibrated(double percentile, int halves) {
             oassl_tensor one = view_of(pictures + i * 3 * SIDE * SIDE, 1, 3, SIDE, SIDE);
             MUST(oassl_quantizer_add_pictures(quantizer, &one));
         }
-    } else MUST(oassl_quantizer_add_pictures(quantizer, &picture_view));
+    } else
+        MUST(oassl_quantizer_add_pictures(quantizer, &picture_view));
     MUST(oassl_quantizer_add_sounds(quantizer, &sound_view));
     assert_int_equal(oassl_quantizer_n_samples(quantizer), 2);
     MUST(oassl_quantizer_finish(quantizer, &model));
@@ -255,7 +268,8 @@ static void test_calibrated_file(void **state) {
     assert_int_equal(info.precision, OASSL_PRECISION_INT8);
     MUST(oassl_model_save(model, TMP("int8.safetensors")));
     MUST(oassl_model_save(fresh, TMP("plain.safetensors")));
-    must_name(load(TMP("plain.safetensors"), OASSL_PRECISION_INT8, &loaded), OASSL_STATUS_NOT_FOUND, "plain.safetensors", "oassl quantize");
+    must_name(load(TMP("plain.safetensors"), OASSL_PRECISION_INT8, &loaded), OASSL_STATUS_NOT_FOUND,
+              "plain.safetensors", "oassl quantize");
     MUST(load(TMP("int8.safetensors"), OASSL_PRECISION_INT8, &loaded));
     assert_string_equal(oassl_model_metadata(loaded, OAI_RANGES_KEY), oassl_model_metadata(model, OAI_RANGES_KEY));
     float map[2 * 8 * WIDTH * 2 * 2], same[2 * 8 * WIDTH * 2 * 2];
@@ -279,7 +293,8 @@ static void test_ranges_reach_the_plan(void **state) {
     oai_net_config config;
     oai_store *store;
     MUST(oai_net_load(&oai_default_host, TMP("bound.safetensors"), keys, 0, 0, &config, &store));
-    const int64_t sizes[][4] = {{OAI_NET_VISUAL, 1, 64, 64}, {OAI_NET_VISUAL, 3, 96, 160}, {OAI_NET_AUDIO, 2, 257, 301}};
+    const int64_t sizes[][4] = {
+        {OAI_NET_VISUAL, 1, 64, 64}, {OAI_NET_VISUAL, 3, 96, 160}, {OAI_NET_AUDIO, 2, 257, 301}};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         oai_net_graph net;
         oassl_backend_range *ranges;
@@ -309,12 +324,14 @@ static void test_quantizer_refuses(void **state) {
     oassl_quantize_options options = OASSL_QUANTIZE_OPTIONS_INIT;
     for (int i = 0; i < 3; i++) {
         options.percentile = i == 0 ? 101 : i == 1 ? 5 : NAN;
-        must_name(oassl_quantizer_create(fresh, &options, &quantizer), OASSL_STATUS_INVALID_ARGUMENT, "percentile", "90 to 100");
+        must_name(oassl_quantizer_create(fresh, &options, &quantizer), OASSL_STATUS_INVALID_ARGUMENT, "percentile",
+                  "90 to 100");
         assert_null(quantizer);
     }
     must_name(oassl_quantizer_create(NULL, NULL, &quantizer), OASSL_STATUS_INVALID_ARGUMENT, "model", "NULL");
     MUST(oassl_quantizer_create(fresh, NULL, &quantizer));
-    must_name(oassl_quantizer_finish(quantizer, &model), OASSL_STATUS_INVALID_ARGUMENT, "pictures and sounds", "0 pictures");
+    must_name(oassl_quantizer_finish(quantizer, &model), OASSL_STATUS_INVALID_ARGUMENT, "pictures and sounds",
+              "0 pictures");
     MUST(oassl_quantizer_add_pictures(quantizer, &picture_view));
     must_name(oassl_quantizer_finish(quantizer, &model), OASSL_STATUS_INVALID_ARGUMENT, "2 pictures", "0 sounds");
     must_name(oassl_quantizer_add_pictures(quantizer, &sound_view), OASSL_STATUS_SHAPE_MISMATCH, "pictures", "3");
@@ -322,7 +339,8 @@ static void test_quantizer_refuses(void **state) {
     sounds[5] = NAN;
     must_name(oassl_quantizer_add_sounds(quantizer, &sound_view), OASSL_STATUS_NON_FINITE, "spectrograms", "5");
     sounds[5] = kept;
-    must_name(oassl_quantizer_add_manifest(quantizer, TMP("nothing.jsonl")), OASSL_STATUS_NOT_FOUND, "nothing.jsonl", "");
+    must_name(oassl_quantizer_add_manifest(quantizer, TMP("nothing.jsonl")), OASSL_STATUS_NOT_FOUND, "nothing.jsonl",
+              "");
     oassl_quantizer_destroy(quantizer);
     oassl_quantizer_destroy(NULL);
     assert_int_equal(oassl_quantizer_n_samples(NULL), 0);
@@ -346,13 +364,16 @@ static void test_manifest(void **state) {
     oassl_quantizer_destroy(quantizer);
     options.split = "test";
     MUST(oassl_quantizer_create(fresh, &options, &quantizer));
-    must_name(oassl_quantizer_add_manifest(quantizer, TMP("precision-set/manifest.jsonl")), OASSL_STATUS_NOT_FOUND, "test", "picture and sound");
+    must_name(oassl_quantizer_add_manifest(quantizer, TMP("precision-set/manifest.jsonl")), OASSL_STATUS_NOT_FOUND,
+              "test", "picture and sound");
     oassl_quantizer_destroy(quantizer);
-    static const char broken[] = "{\"id\": \"solitude\", \"image\": \"images/none.png\", \"audio\": \"audio/none.wav\"}\n";
+    static const char broken[] =
+        "{\"id\": \"solitude\", \"image\": \"images/none.png\", \"audio\": \"audio/none.wav\"}\n";
     tiny_write_file(TMP("precision-set/broken.jsonl"), broken, sizeof broken - 1);
     options.split = NULL;
     MUST(oassl_quantizer_create(fresh, &options, &quantizer));
-    must_name(oassl_quantizer_add_manifest(quantizer, TMP("precision-set/broken.jsonl")), OASSL_STATUS_NOT_FOUND, "solitude", "none.");
+    must_name(oassl_quantizer_add_manifest(quantizer, TMP("precision-set/broken.jsonl")), OASSL_STATUS_NOT_FOUND,
+              "solitude", "none.");
     oassl_quantizer_destroy(quantizer);
 }
 
@@ -423,7 +444,8 @@ static void test_ranges_are_part_of_a_plan(void **state) {
     MUST(oai_builder_finish(b, &graph));
     oai_builder_destroy(b);
     oassl_backend_range own = {x, -1, 1}, same = own, other = {x, -1, 2};
-    oai_plan_options a = {.ranges = &own, .n_ranges = 1}, again = {.ranges = &same, .n_ranges = 1}, c = {.ranges = &other, .n_ranges = 1};
+    oai_plan_options a = {.ranges = &own, .n_ranges = 1}, again = {.ranges = &same, .n_ranges = 1},
+                     c = {.ranges = &other, .n_ranges = 1};
     oai_plan *plans[4];
     MUST(oai_plan_create(context, graph, NULL, 0, &a, &plans[0]));
     MUST(oai_plan_create(context, graph, NULL, 0, &again, &plans[1]));
@@ -436,7 +458,8 @@ static void test_ranges_are_part_of_a_plan(void **state) {
     const oassl_backend_range wrong[] = {{99, 0, 1}, {x, 1, 0}, {x, NAN, 1}, {x, 0, INFINITY}};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         a.ranges = &wrong[i];
-        must_name(oai_plan_create(context, graph, NULL, 0, &a, &plans[0]), OASSL_STATUS_INVALID_ARGUMENT, "ranges[0]", i == 0 ? "99" : "value 0");
+        must_name(oai_plan_create(context, graph, NULL, 0, &a, &plans[0]), OASSL_STATUS_INVALID_ARGUMENT, "ranges[0]",
+                  i == 0 ? "99" : "value 0");
         assert_null(plans[0]);
     }
     oai_graph_destroy(&oai_default_host, graph);
@@ -444,12 +467,18 @@ static void test_ranges_are_part_of_a_plan(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_precision_is_checked),   cmocka_unit_test(test_nothing_is_replaced_silently),
-        cmocka_unit_test(test_trainer_options),        cmocka_unit_test(test_resume_keeps_the_precision),
-        cmocka_unit_test(test_ranges_hold_what_was_seen), cmocka_unit_test(test_percentiles),
-        cmocka_unit_test(test_calibrated_file),        cmocka_unit_test(test_ranges_reach_the_plan),
-        cmocka_unit_test(test_quantizer_refuses),      cmocka_unit_test(test_manifest),
-        cmocka_unit_test(test_classifier),             cmocka_unit_test(test_hostile_metadata),
+        cmocka_unit_test(test_precision_is_checked),
+        cmocka_unit_test(test_nothing_is_replaced_silently),
+        cmocka_unit_test(test_trainer_options),
+        cmocka_unit_test(test_resume_keeps_the_precision),
+        cmocka_unit_test(test_ranges_hold_what_was_seen),
+        cmocka_unit_test(test_percentiles),
+        cmocka_unit_test(test_calibrated_file),
+        cmocka_unit_test(test_ranges_reach_the_plan),
+        cmocka_unit_test(test_quantizer_refuses),
+        cmocka_unit_test(test_manifest),
+        cmocka_unit_test(test_classifier),
+        cmocka_unit_test(test_hostile_metadata),
         cmocka_unit_test(test_ranges_are_part_of_a_plan),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
