@@ -34,8 +34,11 @@ oassl_status oai_resample(const double *in, int64_t n, uint32_t in_rate, uint32_
     if (!resampler) return soxr_failed(error);
     size_t want = (size_t)oai_resampled_length(n, in_rate, out_rate), done = 0, used = 0, made = 0;
     oassl_status status = OASSL_STATUS_OK;
+    /* In blocks: libsoxr copies what it was given as often as its buffer grows. */
+    enum { BLOCK = 65536 };
     for (size_t at = 0; at < (size_t)n && done < want; at += used, done += made) {
-        error = soxr_process(resampler, in + at, (size_t)n - at, &used, out + done, want - done, &made);
+        size_t block = (size_t)n - at < BLOCK ? (size_t)n - at : BLOCK;
+        error = soxr_process(resampler, in + at, block, &used, out + done, want - done, &made);
         if (error || (used == 0 && made == 0)) break;
     }
     /* The end is pushed out with silence instead of libsoxr's own flush, which rounds the length its own way. */
