@@ -130,19 +130,16 @@ static json_t *result_json(const char *model, const char *data, const char *spli
 
 /* ---- what was left out ---------------------------------------------------------------------------------------- */
 
-enum { NON_SOUNDING, WITHOUT_PICTURE, WITHOUT_SOUND, WITHOUT_TRUTH, EMPTY_BOXES, N_REASONS };
-static const char *const reasons[N_REASONS] = {"non_sounding", "without_picture", "without_sound", "without_truth",
-                                               "empty_boxes"};
+enum { WITHOUT_PICTURE, WITHOUT_SOUND, WITHOUT_TRUTH, N_REASONS };
+static const char *const reasons[N_REASONS] = {"without_picture", "without_sound", "without_truth"};
 
 /* Why a single record, or a part of a mixture, cannot be scored; N_REASONS: it can. */
 static int reason_of(const oassl_record *r) {
-    if (r->playing == 0 && r->n_sources == 0) return NON_SOUNDING;
     if (!r->image) return WITHOUT_PICTURE;
     if (!r->audio) return WITHOUT_SOUND;
-    if (r->n_sources == 0) return WITHOUT_TRUTH;
+    if (r->n_sources == 0) return r->playing == 0 ? N_REASONS : WITHOUT_TRUTH;
     for (uint32_t s = 0; s < r->n_sources; s++)
-        if (r->sources[s].n_boxes == 0 && !r->sources[s].mask)
-            return r->sources[s].n_numbers ? EMPTY_BOXES : WITHOUT_TRUTH;
+        if (r->sources[s].n_boxes == 0 && r->sources[s].n_numbers == 0 && !r->sources[s].mask) return WITHOUT_TRUTH;
     return N_REASONS;
 }
 

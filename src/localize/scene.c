@@ -15,12 +15,17 @@ static const oassl_record *part(const oassl_manifest *manifest, const oassl_reco
     return record->n_mix > 0 ? oai_manifest_at(manifest, record->mix[k]) : record;
 }
 
-/* Masks are not composed: a part of a mixture needs boxes. */
+/* Boxes may all be empty, as some published ones are.  Masks are not composed: a part of a mixture needs boxes. */
+static bool has_place(const oassl_record_source *source, bool part_of_mixture) {
+    return source->n_boxes > 0 || source->n_numbers > 0 || (source->mask && !part_of_mixture);
+}
+
+/* Without sources, a record is scored when it says that nothing sounds ("playing": false). */
 static bool single_usable(const oassl_record *record, bool part_of_mixture) {
-    if (!record->image || !record->audio || record->n_sources == 0) return false;
+    if (!record->image || !record->audio) return false;
     for (uint32_t s = 0; s < record->n_sources; s++)
-        if (record->sources[s].n_boxes == 0 && (part_of_mixture || !record->sources[s].mask)) return false;
-    return true;
+        if (!has_place(&record->sources[s], part_of_mixture)) return false;
+    return record->n_sources > 0 || (!part_of_mixture && record->playing == 0);
 }
 
 bool oai_scene_usable(const oassl_manifest *manifest, const oassl_record *record) {
@@ -87,17 +92,25 @@ static oassl_status load_mask(oai_scene *scene, const char *path, uint32_t sourc
     return status;
 }
 
-static void place_boxes(const oassl_record_source *from, const oai_place *place, float (**next)[4], oassl_metric_truth *out) {
-    *out = (oassl_metric_truth){.boxes = (const float (*)[4]) * next, .n_boxes = from->n_boxes, .label = from->label, .twin = from->twin};
-    for (uint32_t i = 0; i < from->n_boxes; i++, (*next)++)
-        for (int c = 0; c < 4; c++)
-            (**next)[c] = (float)(from->boxes[i][c] * (c % 2 ? place->scale_y : place->scale_x) + (c % 2 ? place->offset_y : place->offset_x));
+/* The published numbers count empty boxes, which the record's boxes leave out. */
+static uint32_t n_boxes_of(const oassl_record_source *source) {
+    return source->n_numbers > source->n_boxes ? source->n_numbers : source->n_boxes;
 }
 
-/* Metrics take the published numbers where there are some, none of them empty. */
+/* Empty boxes come last, as zeros. */
+static void place_boxes(const oassl_record_source *from, const oai_place *place, float (**next)[4], oassl_metric_truth *out) {
+    float (*boxes)[4] = *next;
+    *next += n_boxes_of(from);
+    *out = (oassl_metric_truth){.boxes = (const float (*)[4])boxes, .n_boxes = n_boxes_of(from), .label = from->label, .twin = from->twin};
+    for (uint32_t i = 0; i < from->n_boxes; i++)
+        for (int c = 0; c < 4; c++)
+            boxes[i][c] = (float)(from->boxes[i][c] * (c % 2 ? place->scale_y : place->scale_x) + (c % 2 ? place->offset_y : place->offset_x));
+}
+
+/* Metrics take the published numbers where there are some. */
 static void add_numbers(const oassl_record *record, const oassl_record_source *from, uint32_t part, oassl_metric_truth *out) {
     out->consensus = record->consensus;
-    if (record->numbers_are < OASSL_BOX_NORMALISED || record->numbers_are > OASSL_BOX_OF_224 || from->n_numbers != from->n_boxes) return;
+    if (record->numbers_are < OASSL_BOX_NORMALISED || record->numbers_are > OASSL_BOX_OF_224 || from->n_numbers < from->n_boxes) return;
     out->numbers = from->numbers, out->numbers_are = record->numbers_are, out->part = part;
 }
 
@@ -107,7 +120,7 @@ static oassl_status add_truth(oai_scene *scene, const oassl_record *record, cons
         uint32_t k = scene->n_sources++;
         place_boxes(source, place, next, &scene->sources[k]);
         add_numbers(record, source, place->part, &scene->sources[k]);
-        if (source->n_boxes > 0) continue;
+        if (!source->mask || source->n_boxes > 0) continue;
         OAI_TRY(load_mask(scene, source->mask, k));
         scene->sources[k].mask = scene->masks[k];
     }
@@ -118,8 +131,8 @@ static oassl_status add_truth(oai_scene *scene, const oassl_record *record, cons
 
 static size_t count_boxes(const oassl_record *record) {
     size_t n = 0;
-    for (uint32_t s = 0; s < record->n_sources; s++) n += record->sources[s].n_boxes;
-    for (uint32_t s = 0; s < record->n_silent; s++) n += record->silent[s].n_boxes;
+    for (uint32_t s = 0; s < record->n_sources; s++) n += n_boxes_of(&record->sources[s]);
+    for (uint32_t s = 0; s < record->n_silent; s++) n += n_boxes_of(&record->silent[s]);
     return n;
 }
 

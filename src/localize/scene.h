@@ -22,8 +22,8 @@ typedef struct oai_scene {
     uint8_t *masks[OASSL_METRIC_MAX_SOURCES];
 } oai_scene;
 
-/* True when the record can be scored: picture, sound, and a box or mask for every source; of a mixture all parts, boxes
- * only. */
+/* True when the record can be scored: picture, sound, and boxes (published ones may all be empty) or a mask for every source,
+ * or word that nothing sounds; of a mixture all parts, boxes only. */
 bool oai_scene_usable(const oassl_manifest *manifest, const oassl_record *record);
 /* True when no label of a's sources is one of b's; what has no label is taken to be different. */
 bool oai_scene_labels_differ(const oassl_manifest *manifest, const oassl_record *a, const oassl_record *b);

@@ -401,6 +401,33 @@ static void test_records_that_cannot_be_scored_are_counted(void **state) {
               "mask only");
 }
 
+/* VGG-SS has boxes that are empty as published, SLAVC's lists have clips in which nothing sounds: both are scored. */
+static void test_empty_truths_are_scored(void **state) {
+    (void)state;
+    static const char text[] =
+        "{\"id\": \"all empty\", \"image\": \"0.png\", \"audio\": \"0.wav\", \"coordinates\": \"xyxy 0..1\", "
+        "\"sources\": [{\"label\": \"dog\", \"raw_boxes\": [[0.2, 0.3, -2.88e16, 1]]}]}\n"
+        "{\"id\": \"one empty\", \"image\": \"1.png\", \"audio\": \"1.wav\", \"coordinates\": \"xyxy 0..1\", "
+        "\"sources\": [{\"label\": \"dog\", \"box\": [0, 0, 24, 40], "
+        "\"raw_boxes\": [[0.2, 0.3, -2.88e16, 1], [0, 0, 0.5, 0.5]]}]}\n"
+        "{\"id\": \"nothing sounds\", \"image\": \"2.png\", \"audio\": \"3.wav\", \"playing\": false, \"sources\": []}\n";
+    tiny_write_file(DATA "/empty.jsonl", text, sizeof text - 1);
+    seen s = {0};
+    oassl_evaluate_options options = small_options(&s);
+    oassl_evaluation result = OASSL_EVALUATION_INIT;
+    MUST(oassl_evaluate(model, DATA "/empty.jsonl", &options, &result));
+    assert_int_equal(s.n, 3);
+    assert_int_equal(result.n_skipped, 0);
+    assert_int_equal(result.metric.n_samples, 3);
+    assert_int_equal(result.metric.n_pairs, 2);
+    assert_int_equal(s.n_sources[2], 0);
+    assert_int_equal(s.n_maps[2], 1);
+    static const float box[4] = {0, 0, 24, 40};
+    assert_memory_equal(s.boxes[1][0], box, sizeof box);
+    assert_true(result.metric.model.mean_ciou > 0 && result.metric.model.mean_ciou <= 0.5);
+    assert_true(result.metric.whole.pointing <= 0.5); /* nothing is inside an empty box */
+}
+
 static void test_missing_and_damaged_media(void **state) {
     (void)state;
     char text[4096], *end = text;
@@ -542,6 +569,7 @@ int main(void) {
         cmocka_unit_test(test_the_order_of_records_does_not_matter),
         cmocka_unit_test(test_evaluation_sees_what_training_sees),
         cmocka_unit_test(test_records_that_cannot_be_scored_are_counted),
+        cmocka_unit_test(test_empty_truths_are_scored),
         cmocka_unit_test(test_missing_and_damaged_media),
         cmocka_unit_test(test_a_callback_can_stop_it),
         cmocka_unit_test(test_a_known_curve_is_found),
