@@ -1,5 +1,6 @@
 /* The oneDNN backend: instance, plan and the table that the host sees. */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -153,12 +154,37 @@ static oassl_status check_param(const oab_lower *l) {
     return OASSL_STATUS_OK;
 }
 
+static oassl_status keep_param(oab_lower *l, oab_buffer *buffer) {
+    for (uint32_t v = 0; v < l->graph->n_values; v++) {
+        if (l->graph->values[v].kind != OASSL_VALUE_PARAM || buffer->address != l->params[v]) continue;
+        void *copy = oab_onednn_keep(l, buffer->bytes);
+        if (!copy) return OASSL_STATUS_OUT_OF_MEMORY;
+        memcpy(copy, buffer->address, buffer->bytes);
+        buffer->address = copy;
+        break;
+    }
+    return OASSL_STATUS_OK;
+}
+
+/* What steps read of the caller's params as they are, biases mostly, is copied: the rest was packed, and the caller
+ * may take its memory back. */
+static oassl_status keep_params(oab_lower *l) {
+    const oassl_backend_plan *plan = l->plan;
+    for (uint32_t s = 0; s < plan->n_steps; s++)
+        for (uint32_t k = 0; k < plan->steps[s].n_args; k++) {
+            const uint32_t b = plan->steps[s].args[k];
+            if (b != OAB_NONE && plan->buffers[b].home == OAB_FIXED) OAB_TRY(keep_param(l, &plan->buffers[b]));
+        }
+    return OASSL_STATUS_OK;
+}
+
 static oassl_status compile(oab_lower *l, const oassl_backend_param *params, uint32_t n_params) {
     OAB_TRY(allocate_lowering(l));
     for (uint32_t k = 0; k < n_params; k++)
         if (params[k].value < l->graph->n_values) l->params[params[k].value] = params[k].data;
     OAB_TRY(check_param(l));
     OAB_TRY(oab_onednn_lower(l));
+    OAB_TRY(keep_params(l));
     return oab_onednn_place(l->plan);
 }
 
@@ -215,6 +241,8 @@ static oassl_status plan_info(const oassl_backend_plan *plan, oassl_backend_plan
     out_info->n_steps = plan->n_steps;
     out_info->workspace_bytes = plan->arena_bytes;
     out_info->prepacked_bytes = plan->prepacked_bytes;
+    if (out_info->struct_size >= offsetof(oassl_backend_plan_info, reserved)) /* a host since minor 1 */
+        out_info->params_copied = 1;
     return OASSL_STATUS_OK;
 }
 

@@ -156,7 +156,8 @@ typedef struct oassl_backend_plan_options {
     const oassl_backend_range *ranges; /* [n_ranges] */
 } oassl_backend_plan_options;
 
-/* Contents of one PARAM value: row-major host memory that stays valid as long as the plan. */
+/* Contents of one PARAM value: row-major host memory that stays valid as long as the plan, unless its plan_info says
+ * params_copied. */
 typedef struct oassl_backend_param {
     uint32_t value;
     uint32_t reserved;
@@ -168,6 +169,8 @@ typedef struct oassl_backend_plan_info {
     uint32_t n_steps;          /* after fusion */
     uint64_t workspace_bytes;  /* of one exec */
     uint64_t prepacked_bytes;  /* in the plan */
+    uint32_t params_copied;    /* 1: the plan reads none of the memory given as params any more; since minor 1 */
+    uint32_t reserved;
 } oassl_backend_plan_info;
 
 enum { OASSL_COPY_HOST_TO_DEVICE = 1, OASSL_COPY_DEVICE_TO_HOST = 2, OASSL_COPY_DEVICE_TO_DEVICE = 3 };

@@ -129,6 +129,14 @@ static oassl_status settle_backend(oai_plan *plan, oassl_backend_plan_options *o
     return check_support(plan, reference, options);
 }
 
+/* Folded weights are the second copy of what a backend has packed for itself. */
+static void drop_folded(oai_plan *plan) {
+    oassl_backend_plan_info info = {.struct_size = sizeof info};
+    if (plan->backend->api->plan_info(plan->compiled, &info) != OASSL_STATUS_OK || !info.params_copied) return;
+    oai_free(&plan->context->host, plan->folded);
+    plan->folded = NULL;
+}
+
 static oassl_status compile(oai_plan *plan, const oai_plan_options *asked) {
     oassl_context *context = plan->context;
     oassl_backend_param *params;
@@ -142,6 +150,7 @@ static oassl_status compile(oai_plan *plan, const oai_plan_options *asked) {
         if (status == OASSL_STATUS_OK)
             status = plan->backend->api->plan_create(plan->backend->instance, plan->main, params, n_params, &options,
                                                      &plan->compiled);
+        if (status == OASSL_STATUS_OK) drop_folded(plan);
     }
     oai_free(&context->host, params);
     return status;

@@ -100,11 +100,12 @@ AT(oassl_backend_param, value, 0);
 AT(oassl_backend_param, reserved, 4);
 AT(oassl_backend_param, data, 8);
 
-AT_LEAST(oassl_backend_plan_info, 24);
+AT_LEAST(oassl_backend_plan_info, 32);
 AT(oassl_backend_plan_info, struct_size, 0);
 AT(oassl_backend_plan_info, n_steps, 4);
 AT(oassl_backend_plan_info, workspace_bytes, 8);
 AT(oassl_backend_plan_info, prepacked_bytes, 16);
+AT(oassl_backend_plan_info, params_copied, 24);
 
 AT_LEAST(oassl_backend_api, 152);
 AT(oassl_backend_api, struct_size, 0);
