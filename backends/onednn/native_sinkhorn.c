@@ -5,14 +5,16 @@
 
 /* ---- preparation --------------------------------------------------------------------------------------------- */
 
-static int64_t padded(int64_t points) { return (points + OAB_LANES - 1) / OAB_LANES * OAB_LANES; }
+static int64_t rounded(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+static int64_t padded(int64_t points) { return rounded(points, OAB_LANES); }
 
-static int64_t thread_doubles(int64_t width) {
-    return OAB_SINKHORN_VECTORS * width + OAB_SINKHORN_MATRICES * width * width;
+static int64_t thread_doubles(int64_t points) {
+    const int64_t n = padded(points);
+    return OAB_SINKHORN_VECTORS * n + rounded(points, OAB_SINKHORN_ROWS) * n * OAB_SINKHORN_MATRICES / 2;
 }
 
 uint64_t oab_onednn_sinkhorn_scratch(const oassl_backend_plan *plan, const oassl_graph_value *s) {
-    return (uint64_t)plan->n_threads * (uint64_t)thread_doubles(padded(s->shape[1])) * sizeof(double);
+    return (uint64_t)plan->n_threads * (uint64_t)thread_doubles(s->shape[1]) * sizeof(double);
 }
 
 static void fill_space(double *space, const oassl_node_attrs *a) {
@@ -35,7 +37,9 @@ oassl_status oab_onednn_sinkhorn_extra(oab_lower *l, uint32_t node, const void *
     if (!p) return OASSL_STATUS_OUT_OF_MEMORY;
     double *space = (double *)(p + 1);
     *p = (problem){.points = points,
+                   .rows = rounded(points, OAB_SINKHORN_ROWS),
                    .padded = padded(points),
+                   .used = rounded(points, OAB_LANES / 2),
                    .most = a->i[2],
                    .kind = a->i[3] == 1 ? COST_SPACE
                            : a->i[5]    ? COST_SQUARED
@@ -61,16 +65,14 @@ static double set_marginal(const problem *p, const float *map, double *ln_margin
     return sum;
 }
 
-pair oab_sinkhorn_pair(const oab_call *call, const float *s, const float *t, double **out_vectors,
-                       double **out_matrix) {
+pair oab_sinkhorn_pair(const oab_call *call, const float *s, const float *t, double **out_vectors) {
     const problem *p = call->node->extra;
     const int64_t n = p->padded;
-    double *base = (double *)call->scratch + omp_get_thread_num() * thread_doubles(n);
+    double *base = (double *)call->scratch + omp_get_thread_num() * thread_doubles(p->points);
     memset(base, 0, (size_t)(OAB_SINKHORN_VECTORS * n) * sizeof *base);
     pair k = {p, base, base + n, base + 2 * n, base + 3 * n, base + 4 * n, base + 5 * n, base + 6 * n, base + 7 * n};
     *out_vectors = base + 8 * n;
-    k.kernel = base + OAB_SINKHORN_VECTORS * n;
-    *out_matrix = k.kernel + n * n;
+    k.matrices = base + OAB_SINKHORN_VECTORS * n;
     const double scale = p->kind == COST_SQUARED ? 1.0 / sqrt(p->eps) : 1.0 / p->eps;
     for (int64_t j = 0; j < p->points; j++) {
         k.s[j] = s[j] * scale;
@@ -81,22 +83,14 @@ pair oab_sinkhorn_pair(const oab_call *call, const float *s, const float *t, dou
     return k;
 }
 
-OAB_INLINE void fill_kernel(cost_kind kind, const pair *k) {
+OAB_INLINE void fill_rows(cost_kind kind, const pair *k) {
     const problem *p = k->problem;
-    const int64_t n = p->padded;
-    for (int64_t a = 0; a < n; a++) {
-        double *restrict row = k->kernel + a * n;
-        const double *restrict space = p->space + a * n, *restrict t = k->t, *restrict v = k->v_ref;
-        const double s = k->s[a], u = k->u_ref[a];
-        const int64_t filled = a < p->points ? n : 0;
-#pragma omp simd
-        for (int64_t b = 0; b < filled; b++) row[b] = oab_exp64(u + v[b] - oab_sinkhorn_cost(kind, s, t[b], space[b]));
-        for (int64_t b = filled ? p->points : 0; b < n; b++) row[b] = 0.0;
-    }
+    double *kernel = k->matrices;
+    memset(kernel, 0, (size_t)(p->rows * p->padded) * sizeof *kernel);
+    for (int64_t a = 0; a < p->points; a++) OAB_SINKHORN_FILL_ROW(kind, k, a, kernel + a * p->padded);
 }
 
-OAB_CLONES static void fill_kernel_of(const pair *k) { OAB_SINKHORN_BY_KIND(k->problem->kind, fill_kernel, k); }
-void oab_sinkhorn_fill_kernel(const pair *k) { fill_kernel_of(k); }
+OAB_CLONES static void fill_kernel(const pair *k) { OAB_SINKHORN_BY_KIND(k->problem->kind, fill_rows, k); }
 
 /* ---- an iteration -------------------------------------------------------------------------------------------- */
 
@@ -120,7 +114,7 @@ OAB_INLINE void smallest_cost(cost_kind kind, const pair *k) {
 OAB_CLONES static void start(const pair *k, const scaling *z) {
     const problem *p = k->problem;
     OAB_SINKHORN_BY_KIND(p->kind, smallest_cost, k);
-    oab_sinkhorn_fill_kernel(k);
+    fill_kernel(k);
     for (int64_t j = 0; j < p->points; j++) {
         z->mu[j] = exp(k->ln_mu[j]);
         z->nu[j] = exp(k->ln_nu[j]);
@@ -131,16 +125,17 @@ OAB_CLONES static void start(const pair *k, const scaling *z) {
 
 /* a = mu / (K b), columns = K' a */
 OAB_CLONES static void walk(const pair *k, const scaling *z) {
-    const int64_t n = k->problem->padded;
+    const int64_t n = k->problem->padded, used = k->problem->used;
+    const double *kernel = k->matrices;
     const double *restrict b = z->b, *restrict mu = z->mu;
     double *restrict a = z->a, *restrict columns = z->columns;
     memset(columns, 0, (size_t)n * sizeof *columns);
-    for (int64_t i = 0; i < n; i += OAB_SINKHORN_ROWS) {
-        const double *restrict k0 = k->kernel + i * n, *restrict k1 = k0 + n, *restrict k2 = k1 + n,
+    for (int64_t i = 0; i < k->problem->rows; i += OAB_SINKHORN_ROWS) {
+        const double *restrict k0 = kernel + i * n, *restrict k1 = k0 + n, *restrict k2 = k1 + n,
                                *restrict k3 = k2 + n;
         double r0 = 0, r1 = 0, r2 = 0, r3 = 0;
 #pragma omp simd reduction(+ : r0, r1, r2, r3)
-        for (int64_t j = 0; j < n; j++) {
+        for (int64_t j = 0; j < used; j++) {
             r0 += k0[j] * b[j];
             r1 += k1[j] * b[j];
             r2 += k2[j] * b[j];
@@ -149,7 +144,7 @@ OAB_CLONES static void walk(const pair *k, const scaling *z) {
         const double a0 = oab_sinkhorn_ratio(mu[i], r0), a1 = oab_sinkhorn_ratio(mu[i + 1], r1),
                      a2 = oab_sinkhorn_ratio(mu[i + 2], r2), a3 = oab_sinkhorn_ratio(mu[i + 3], r3);
 #pragma omp simd
-        for (int64_t j = 0; j < n; j++) columns[j] += a0 * k0[j] + a1 * k1[j] + a2 * k2[j] + a3 * k3[j];
+        for (int64_t j = 0; j < used; j++) columns[j] += a0 * k0[j] + a1 * k1[j] + a2 * k2[j] + a3 * k3[j];
         a[i] = a0;
         a[i + 1] = a1;
         a[i + 2] = a2;
@@ -159,16 +154,18 @@ OAB_CLONES static void walk(const pair *k, const scaling *z) {
 
 /* next potentials = reference + ln(scaling); 0 unless every scaling is within the limit */
 OAB_CLONES static int next_potentials(const pair *k, const scaling *z) {
-    const int64_t points = k->problem->points;
+    const problem *p = k->problem;
     double least = 1.0, most = 1.0;
 #pragma omp simd reduction(min : least) reduction(max : most)
-    for (int64_t j = 0; j < points; j++) {
-        const double a = z->a[j], b = z->nu[j] / z->columns[j];
+    for (int64_t j = 0; j < p->used; j++) { /* the padding, too: whole vectors are faster */
+        const int inside = j < p->points;
+        const double row = z->a[j], column = z->nu[j] / z->columns[j];
+        const double a = inside ? row : 1.0, b = inside ? column : 1.0;
         least = a < least ? a : least;
         least = b < least ? b : least;
         most = a > most ? a : most;
         most = b > most ? b : most;
-        z->b[j] = b;
+        z->b[j] = inside ? b : 0.0;
         z->next_u[j] = k->u_ref[j] + oab_log64(a);
         z->next_v[j] = k->v_ref[j] + oab_log64(b);
     }
@@ -196,7 +193,7 @@ static void absorb_next(const pair *k, const scaling *z) {
     OAB_SINKHORN_BY_KIND(p->kind, log_potentials, p, k->t, k->s, z->next_u, k->ln_nu, z->next_v);
     memcpy(k->u_ref, z->next_u, (size_t)p->points * sizeof(double));
     memcpy(k->v_ref, z->next_v, (size_t)p->points * sizeof(double));
-    oab_sinkhorn_fill_kernel(k);
+    fill_kernel(k);
     for (int64_t j = 0; j < p->points; j++) z->a[j] = z->b[j] = 1.0;
 }
 
@@ -220,7 +217,8 @@ OAB_INLINE void add_distance(cost_kind kind, const pair *k, const scaling *z, do
     const problem *p = k->problem;
     const double *restrict t = k->t, *restrict b = z->b;
     for (int64_t i = 0; i < p->points; i++) {
-        const double *restrict space = p->space + i * p->padded, *restrict kernel = k->kernel + i * p->padded;
+        const double *restrict space = p->space + i * p->padded, *restrict kernel =
+                                                                     (const double *)k->matrices + i * p->padded;
         const double s = k->s[i];
         double sum = 0;
 #pragma omp simd reduction(+ : sum)
@@ -246,8 +244,8 @@ OAB_KERNEL(sinkhorn) {
     int32_t *iterations = (int32_t *)(void *)out[3];
 #pragma omp parallel for schedule(dynamic, 1)
     for (int64_t n = 0; n < pairs; n++) {
-        double *rest, *unused;
-        const pair k = oab_sinkhorn_pair(call, in[0] + n * p->points, in[1] + n * p->points, &rest, &unused);
+        double *rest;
+        const pair k = oab_sinkhorn_pair(call, in[0] + n * p->points, in[1] + n * p->points, &rest);
         const scaling z = {rest, rest + w, rest + 2 * w, rest + 3 * w, rest + 4 * w, rest + 5 * w, rest + 6 * w};
         int64_t done = 0;
         start(&k, &z);

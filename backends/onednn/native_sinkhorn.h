@@ -1,8 +1,9 @@
 /* Shared by SINKHORN (native_sinkhorn.c) and its gradient (native_sinkhorn_grad.c).
  *
- * Everything is in double: the test that stops the iterations then falls as it does in the reference, and the vector
- * units make up for it.  Potentials and costs are in units of eps.  The cost is never stored: its spatial part is the
- * same for every pair and symmetric (made once, at plan creation), its intensity part is recomputed from two vectors.
+ * Potentials are in double: the test that stops the iterations then falls as it does in the reference.  So is the way
+ * forward; the way back, whose results are f32, walks over f32 matrices.  Potentials and costs are in units of eps.
+ * The cost is never stored: its spatial part is the same for every pair and symmetric (made once, at plan creation),
+ * its intensity part is recomputed from two vectors.
  *
  * Iterations are in the scaling form: with a kernel K = exp(u_ref + v_ref - cost) near the potentials of the moment,
  * exp(u + v - cost) is a K b with a = exp(u - u_ref), b = exp(v - v_ref), and an iteration is one walk over K with two
@@ -17,16 +18,18 @@
 #include "internal.h"
 #include "native_math.h"
 
-#define OAB_LANES 8
+#define OAB_LANES 16
 #define OAB_SINKHORN_FLOOR 1e-8
 #define OAB_SINKHORN_ROWS 4     /* of K at a time: vectors are loaded once for all of them */
-#define OAB_SINKHORN_VECTORS 23 /* of scratch a thread: the pair's 8 and the larger of forward's and backward's */
-#define OAB_SINKHORN_MATRICES 2
+#define OAB_SINKHORN_VECTORS 24 /* of scratch a thread: the pair's 8 and the larger of forward's and backward's */
+
+#define OAB_SINKHORN_MATRICES 3
 
 typedef enum cost_kind { COST_SPACE, COST_ABSOLUTE, COST_SQUARED } cost_kind;
 
 typedef struct problem {
-    int64_t points, padded, most; /* padded: rows and columns of the matrices */
+    int64_t points, rows, padded, most; /* the matrices are [rows, padded], zero beyond [points, points] */
+    int64_t used;                       /* columns in whole vectors of double, at most padded */
     cost_kind kind;
     int envelope;
     double eps, stop;
@@ -38,16 +41,13 @@ typedef struct pair { /* vectors of one pair, `padded` long */
     double *s, *t;         /* intensities, scaled so that their difference (or its square) is in units of eps */
     double *ln_mu, *ln_nu; /* ln(marginal + floor) */
     double *u, *v;
-    double *u_ref, *v_ref, *kernel; /* [padded, padded], zero in the padding */
+    double *u_ref, *v_ref;
+    void *matrices; /* OAB_SINKHORN_MATRICES of float, or one of double */
     double sum_mu, sum_nu;
 } pair;
 
-/* The calling thread's pair of maps; *out_vectors: OAB_SINKHORN_VECTORS - 8 further vectors, *out_matrix: a further
- * matrix. */
-pair oab_sinkhorn_pair(const oab_call *call, const float *s, const float *t, double **out_vectors,
-                       double **out_matrix);
-/* kernel = exp(u_ref + v_ref - cost) */
-void oab_sinkhorn_fill_kernel(const pair *k);
+/* The calling thread's pair of maps; *out_vectors: OAB_SINKHORN_VECTORS - 8 further vectors, zeros. */
+pair oab_sinkhorn_pair(const oab_call *call, const float *s, const float *t, double **out_vectors);
 
 OAB_INLINE double oab_sinkhorn_cost(cost_kind kind, double a, double b, double space) {
     const double d = a - b;
@@ -56,6 +56,16 @@ OAB_INLINE double oab_sinkhorn_cost(cost_kind kind, double a, double b, double s
 
 /* x / y, 0 in the padding */
 OAB_INLINE double oab_sinkhorn_ratio(double x, double y) { return y > 0.0 ? x / y : 0.0; }
+
+/* row[b] = exp(u_ref[a] + v_ref[b] - cost(a, b)): an entry of the kernel, for b below points */
+#define OAB_SINKHORN_FILL_ROW(kind, k, a, row)                                                                        \
+    do {                                                                                                              \
+        const problem *p_ = (k)->problem;                                                                             \
+        const double *restrict space_ = p_->space + (a)*p_->padded, *restrict t_ = (k)->t, *restrict v_ = (k)->v_ref; \
+        const double s_ = (k)->s[a], u_ = (k)->u_ref[a];                                                              \
+        _Pragma("omp simd") for (int64_t b_ = 0; b_ < p_->points; b_++)(row)[b_] =                                    \
+            oab_exp64(u_ + v_[b_] - oab_sinkhorn_cost(kind, s_, t_[b_], space_[b_]));                                 \
+    } while (0)
 
 /* Calls inline function `f` with the cost's kind as a constant. */
 #define OAB_SINKHORN_BY_KIND(kind, f, ...)                                                                            \

@@ -4,22 +4,43 @@
  *   B = alpha K beta,   alpha = exp(u - u_ref),             beta = 1 / (K' alpha)
  *   A = delta K gamma,  gamma = exp(v_before - v_ref),      delta = 1 / (K gamma)
  * so that the gradient of the cost is K * weight, elementwise, where each iteration adds two outer products to weight.
- */
+ * Potentials are double; K and what multiplies it is float, whose range EXPONENT_LIMIT keeps to. */
 #include "native_sinkhorn.h"
 
-#define EXPONENT_LIMIT 90.0 /* of the scalings' logarithms */
+#define EXPONENT_LIMIT 30.0f /* of the scalings' logarithms */
 
-typedef struct back { /* vectors `padded` long */
-    double *gu, *gv;  /* gradients of the potentials after the iteration at hand */
-    double *u, *v;    /* its u, and v before it */
-    double *alpha, *gamma;
-    double *columns;                   /* K' alpha */
-    double *share;                     /* beta gv */
-    double *gathered;                  /* K' (delta gu) */
-    double *next_alpha, *next_columns; /* of the iteration before */
+typedef struct back {    /* vectors `padded` long */
+    double *d_mu, *d_nu; /* gradients of ln(marginal), not in units of eps */
     double *ds, *dt;
-    double *weight; /* [padded, padded]; unused where the cost does not depend on the maps */
+    double *moved_from, *moved_to, *plan_columns; /* pi C summed over either side, pi summed over rows */
+    float *gu, *gv;                               /* gradients of the potentials after the iteration at hand */
+    float *alpha, *gamma;
+    float *columns;                   /* K' alpha */
+    float *share;                     /* beta gv */
+    float *gathered;                  /* K' (delta gu) */
+    float *next_alpha, *next_columns; /* of the iteration before */
+    float *row_sums, *taken;          /* K gamma, K share */
+    float *spread;                    /* delta gu */
+    float *zeros;                     /* the potentials before the first iteration */
+    const float *u_ref, *v_ref;       /* rows of the forward run's history, not in units of eps */
+    /* [rows, padded]: K, its transpose, and what K is multiplied with in the cost's gradient */
+    float *kernel, *across, *weight;
 } back;
+
+static back back_in(const pair *k, double *vectors) {
+    const int64_t n = k->problem->padded, matrix = k->problem->rows * n;
+    back r = {
+        .kernel = k->matrices, .across = (float *)k->matrices + matrix, .weight = (float *)k->matrices + 2 * matrix};
+    double **doubles[] = {&r.d_mu, &r.d_nu, &r.ds, &r.dt, &r.moved_from, &r.moved_to, &r.plan_columns};
+    float **floats[] = {&r.gu,         &r.gv,           &r.alpha,    &r.gamma, &r.columns, &r.share, &r.gathered,
+                        &r.next_alpha, &r.next_columns, &r.row_sums, &r.taken, &r.spread,  &r.zeros};
+    for (size_t i = 0; i < sizeof doubles / sizeof *doubles; i++, vectors += n) *doubles[i] = vectors;
+    float *single = (float *)vectors;
+    for (size_t i = 0; i < sizeof floats / sizeof *floats; i++, single += n) *floats[i] = single;
+    return r;
+}
+
+OAB_INLINE float ratio(float x, float y) { return y > 0.0f ? x / y : 0.0f; }
 
 /* d cost / d a, for a cost in units of eps and intensities scaled as in oab_sinkhorn_pair */
 OAB_INLINE double slope_of(cost_kind kind, double a, double b) {
@@ -27,98 +48,113 @@ OAB_INLINE double slope_of(cost_kind kind, double a, double b) {
     return kind == COST_SQUARED ? 2.0 * d : d > 0.0 ? 1.0 : d < 0.0 ? -1.0 : 0.0;
 }
 
-/* The plan's own term, pi = K: gC = pi (1 - C), gu = gv = pi C; envelope: gC = pi.  Also columns = K' 1. */
+/* The kernel around u_ref and v_ref, no weight yet. */
+OAB_INLINE void fill_rows(cost_kind kind, const pair *k, const back *r) {
+    const problem *p = k->problem;
+    memset(r->kernel, 0, 3 * (size_t)(p->rows * p->padded) * sizeof(float));
+    for (int64_t a = 0; a < p->points; a++) OAB_SINKHORN_FILL_ROW(kind, k, a, r->kernel + a * p->padded);
+    for (int64_t a = 0; a < p->points; a++)
+        for (int64_t b = 0; b < p->points; b++) r->across[a * p->padded + b] = r->kernel[b * p->padded + a];
+}
+
+/* The plan's own term, pi = K: gC = pi (1 - C), gu = gv = pi C. */
 OAB_INLINE void plan_rows(cost_kind kind, const pair *k, const back *r) {
     const problem *p = k->problem;
     const double keep = p->envelope ? 0.0 : 1.0;
-    const int64_t n = p->padded;
     const double *restrict t = k->t;
-    double *restrict gv = r->gv, *restrict columns = r->columns;
-    memset(r->weight, 0, (size_t)(n * n) * sizeof(double));
+    double *restrict moved_to = r->moved_to, *restrict columns = r->plan_columns;
     for (int64_t a = 0; a < p->points; a++) {
-        const double *restrict space = p->space + a * n, *restrict pi = k->kernel + a * n;
-        double *restrict weight = r->weight + a * n;
+        const double *restrict space = p->space + a * p->padded;
+        const float *restrict pi = r->kernel + a * p->padded;
+        float *restrict weight = r->weight + a * p->padded;
         const double s = k->s[a];
-        double gu = 0;
-#pragma omp simd reduction(+ : gu)
+        double from = 0;
+#pragma omp simd reduction(+ : from)
         for (int64_t b = 0; b < p->points; b++) {
             const double cost = oab_sinkhorn_cost(kind, s, t[b], space[b]), moved = pi[b] * cost;
-            weight[b] = 1.0 - keep * cost;
-            gu += moved;
-            gv[b] += moved;
+            weight[b] = (float)(1.0 - keep * cost);
+            from += moved;
+            moved_to[b] += moved;
             columns[b] += pi[b];
         }
-        r->gu[a] = gu;
+        r->moved_from[a] = from;
+        r->alpha[a] = 1.0f;
     }
 }
 
-/* One iteration backwards on four rows at a time.  with_v: through v = ln nu - lse(u - C), which needs `columns` and
- * adds to gu; with_u: through u = ln mu - lse(v_before - C), which turns gu into `gathered`; the columns for the
+/* The last iteration's v, whose share nearly cancels gu: in double, after which gv is settled and gu small. */
+OAB_CLONES static void last_v_back(const pair *k, const back *r) {
+    const problem *p = k->problem;
+    for (int64_t b = 0; b < p->points; b++) {
+        r->d_nu[b] = p->eps * r->moved_to[b];
+        r->moved_to[b] = oab_sinkhorn_ratio(r->moved_to[b], r->plan_columns[b]);
+    }
+    for (int64_t a = 0; a < p->points; a++) {
+        const float *restrict pi = r->kernel + a * p->padded;
+        const double *restrict share = r->moved_to;
+        float *restrict weight = r->weight + a * p->padded;
+        double taken = 0;
+#pragma omp simd reduction(+ : taken)
+        for (int64_t b = 0; b < p->points; b++) {
+            taken += pi[b] * share[b];
+            weight[b] += (float)share[b];
+        }
+        r->gu[a] = (float)(r->moved_from[a] - taken);
+    }
+}
+
+/* out_x = m' x and out_y = m' y, for one reading of m and without a sum across lanes */
+OAB_INLINE void two_products(const problem *p, const float *m, const float *x, const float *y, float *restrict out_x,
+                             float *restrict out_y) {
+    const int64_t n = p->padded;
+    memset(out_x, 0, (size_t)n * sizeof *out_x);
+    memset(out_y, 0, (size_t)n * sizeof *out_y);
+    for (int64_t i = 0; i < p->rows;
+         i += OAB_SINKHORN_ROWS, m += OAB_SINKHORN_ROWS * n, x += OAB_SINKHORN_ROWS, y += OAB_SINKHORN_ROWS) {
+        const float *restrict m0 = m, *restrict m1 = m0 + n, *restrict m2 = m1 + n, *restrict m3 = m2 + n;
+        const float x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3], y0 = y[0], y1 = y[1], y2 = y[2], y3 = y[3];
+#pragma omp simd
+        for (int64_t j = 0; j < n; j++) {
+            out_x[j] += x0 * m0[j] + x1 * m1[j] + x2 * m2[j] + x3 * m3[j];
+            out_y[j] += y0 * m0[j] + y1 * m1[j] + y2 * m2[j] + y3 * m3[j];
+        }
+    }
+}
+
+/* weight += a share' + d gamma' */
+OAB_INLINE void add_products(const problem *p, const back *r) {
+    const int64_t n = p->padded;
+    const float *restrict share = r->share, *restrict gamma = r->gamma;
+    for (int64_t i = 0; i < p->points; i++) {
+        float *restrict weight = r->weight + i * n;
+        const float a = r->alpha[i], d = r->spread[i];
+#pragma omp simd
+        for (int64_t j = 0; j < n; j++) weight[j] += a * share[j] + d * gamma[j];
+    }
+}
+
+/* One iteration backwards: through v = ln nu - lse(u - C), which takes from gu, then through u = ln mu - lse(v_before
+ * - C), which turns gu into `gathered`.  Either can be left out by a share or gamma of zeros.  The columns for the
  * iteration before are summed on the way. */
-OAB_INLINE void walk_back(const pair *k, const back *r, int with_v, int with_u, int weighted) {
-    const int64_t n = k->problem->padded;
-    const double *restrict gamma = r->gamma, *restrict share = r->share, *restrict alpha = r->alpha;
-    double *restrict gathered = r->gathered, *restrict next = r->next_columns, *restrict gu = r->gu;
-    for (int64_t i = 0; i < n; i += OAB_SINKHORN_ROWS) {
-        const double *restrict k0 = k->kernel + i * n, *restrict k1 = k0 + n, *restrict k2 = k1 + n,
-                               *restrict k3 = k2 + n;
-        double *restrict w0 = r->weight + i * n, *restrict w1 = w0 + n, *restrict w2 = w1 + n, *restrict w3 = w2 + n;
-        const double *restrict after = r->next_alpha + i;
-        double row0 = 0, row1 = 0, row2 = 0, row3 = 0, taken0 = 0, taken1 = 0, taken2 = 0, taken3 = 0;
-#pragma omp simd reduction(+ : row0, row1, row2, row3, taken0, taken1, taken2, taken3)
-        for (int64_t j = 0; j < n; j++) {
-            row0 += k0[j] * gamma[j];
-            row1 += k1[j] * gamma[j];
-            row2 += k2[j] * gamma[j];
-            row3 += k3[j] * gamma[j];
-            taken0 += k0[j] * share[j];
-            taken1 += k1[j] * share[j];
-            taken2 += k2[j] * share[j];
-            taken3 += k3[j] * share[j];
-        }
-        const double a0 = with_v ? alpha[i] : 0, a1 = with_v ? alpha[i + 1] : 0, a2 = with_v ? alpha[i + 2] : 0,
-                     a3 = with_v ? alpha[i + 3] : 0;
-        gu[i] -= a0 * taken0;
-        gu[i + 1] -= a1 * taken1;
-        gu[i + 2] -= a2 * taken2;
-        gu[i + 3] -= a3 * taken3;
-        const double d0 = with_u ? oab_sinkhorn_ratio(gu[i], row0) : 0,
-                     d1 = with_u ? oab_sinkhorn_ratio(gu[i + 1], row1) : 0,
-                     d2 = with_u ? oab_sinkhorn_ratio(gu[i + 2], row2) : 0,
-                     d3 = with_u ? oab_sinkhorn_ratio(gu[i + 3], row3) : 0;
+OAB_CLONES static void walk_back(const pair *k, const back *r) {
+    const problem *p = k->problem;
+    two_products(p, r->across, r->gamma, r->share, r->row_sums, r->taken);
 #pragma omp simd
-        for (int64_t j = 0; j < n; j++) {
-            gathered[j] += d0 * k0[j] + d1 * k1[j] + d2 * k2[j] + d3 * k3[j];
-            next[j] += after[0] * k0[j] + after[1] * k1[j] + after[2] * k2[j] + after[3] * k3[j];
-        }
-        if (!weighted) continue;
-#pragma omp simd
-        for (int64_t j = 0; j < n; j++) {
-            w0[j] += a0 * share[j] + d0 * gamma[j];
-            w1[j] += a1 * share[j] + d1 * gamma[j];
-            w2[j] += a2 * share[j] + d2 * gamma[j];
-            w3[j] += a3 * share[j] + d3 * gamma[j];
-        }
+    for (int64_t i = 0; i < p->padded; i++) {
+        r->gu[i] -= r->alpha[i] * r->taken[i];
+        r->spread[i] = ratio(r->gu[i], r->row_sums[i]);
     }
+    two_products(p, r->kernel, r->spread, r->next_alpha, r->gathered, r->next_columns);
+    if (p->kind != COST_SPACE) add_products(p, r);
 }
 
-OAB_CLONES static void walk_both(const pair *k, const back *r) {
-    if (k->problem->kind == COST_SPACE)
-        walk_back(k, r, 1, 1, 0);
-    else
-        walk_back(k, r, 1, 1, 1);
-}
-OAB_CLONES static void walk_v(const pair *k, const back *r) { walk_back(k, r, 1, 0, 1); }
-OAB_CLONES static void walk_u(const pair *k, const back *r) { walk_back(k, r, 0, 1, 1); }
-
-/* ds += K weight slope, dt -= the same; weight starts anew */
+/* ds += K weight slope, dt -= the same */
 OAB_INLINE void settle_rows(cost_kind kind, const pair *k, const back *r) {
     const problem *p = k->problem;
     const double *restrict t = k->t;
     double *restrict dt = r->dt;
     for (int64_t a = 0; a < p->points; a++) {
-        const double *restrict kernel = k->kernel + a * p->padded;
-        double *restrict weight = r->weight + a * p->padded;
+        const float *restrict kernel = r->kernel + a * p->padded, *restrict weight = r->weight + a * p->padded;
         const double s = k->s[a];
         double ds = 0;
 #pragma omp simd reduction(+ : ds)
@@ -126,12 +162,14 @@ OAB_INLINE void settle_rows(cost_kind kind, const pair *k, const back *r) {
             const double along = kernel[b] * weight[b] * slope_of(kind, s, t[b]);
             ds += along;
             dt[b] -= along;
-            weight[b] = 0.0;
         }
         r->ds[a] += ds;
     }
 }
 
+OAB_CLONES static void fill_kernel(const pair *k, const back *r) {
+    OAB_SINKHORN_BY_KIND(k->problem->kind, fill_rows, k, r);
+}
 OAB_CLONES static void plan_back(const pair *k, const back *r) {
     OAB_SINKHORN_BY_KIND(k->problem->kind, plan_rows, k, r);
 }
@@ -141,98 +179,115 @@ OAB_CLONES static void settle(const pair *k, const back *r) {
 
 /* ---- unrolling ----------------------------------------------------------------------------------------------- */
 
-static void load_potential(const problem *p, double *to, const float *from) {
-    for (int64_t j = 0; j < p->points; j++) to[j] = from ? from[j] / p->eps : 0.0;
-}
+/* Potentials around an iteration, rows of the forward run's history, not in units of eps. */
+typedef struct around {
+    const float *u_before, *u, *v_before, *v;
+} around;
 
-/* scaling = exp(potential - reference); returns the largest |exponent| */
-OAB_CLONES static double scale_to(const problem *p, const double *potential, const double *reference,
-                                  double *scaling) {
-    double most = 0;
+/* scaling = exp(potential - reference); 0 when the range of float does not do */
+OAB_CLONES static int scale_to(const problem *p, const float *restrict potential, const float *restrict reference,
+                               float *restrict scaling) {
+    const float unit = (float)(1.0 / p->eps);
+    float most = 0;
 #pragma omp simd reduction(max : most)
     for (int64_t j = 0; j < p->points; j++) {
-        const double exponent = potential[j] - reference[j], size = fabs(exponent);
+        const float exponent = (potential[j] - reference[j]) * unit, size = fabsf(exponent);
         most = size > most ? size : most;
-        scaling[j] = oab_exp64(exponent);
+        scaling[j] = oab_exp(exponent);
     }
-    return most;
+    return most <= EXPONENT_LIMIT;
 }
 
-OAB_CLONES static void column_sums(const pair *k, const double *restrict alpha, double *restrict columns) {
+OAB_CLONES static void column_sums(const pair *k, const back *r) {
     const int64_t n = k->problem->padded;
+    float *restrict columns = r->columns;
     memset(columns, 0, (size_t)n * sizeof *columns);
     for (int64_t a = 0; a < k->problem->points; a++) {
-        const double *restrict row = k->kernel + a * n;
+        const float *restrict row = r->kernel + a * n;
+        const float alpha = r->alpha[a];
 #pragma omp simd
-        for (int64_t b = 0; b < n; b++) columns[b] += alpha[a] * row[b];
+        for (int64_t b = 0; b < n; b++) columns[b] += alpha * row[b];
     }
 }
 
-/* A new kernel around these potentials; what was gathered for the old one is settled. */
-static void move_reference(const pair *k, const back *r, const double *u, const double *v) {
-    const size_t bytes = (size_t)k->problem->points * sizeof(double);
+OAB_CLONES static void make_share(const problem *p, const back *r) {
+#pragma omp simd
+    for (int64_t j = 0; j < p->padded; j++) r->share[j] = ratio(r->gv[j], r->columns[j]);
+}
+
+/* The reference and the kernel around these potentials. */
+static void set_reference(const pair *k, back *r, const float *u, const float *v) {
+    r->u_ref = u, r->v_ref = v;
+    for (int64_t j = 0; j < k->problem->points; j++) {
+        k->u_ref[j] = u[j] / k->problem->eps;
+        k->v_ref[j] = v[j] / k->problem->eps;
+    }
+    fill_kernel(k, r);
+}
+
+/* Another reference; what was gathered around the old one is settled. */
+static void move_reference(const pair *k, back *r, const float *u, const float *v) {
     settle(k, r);
-    memcpy(k->u_ref, u, bytes);
-    memcpy(k->v_ref, v, bytes);
-    oab_sinkhorn_fill_kernel(k);
+    set_reference(k, r, u, v);
+    scale_to(k->problem, u, r->u_ref, r->alpha);
 }
 
-static void make_share(const problem *p, const back *r) {
-    for (int64_t j = 0; j < p->padded; j++) r->share[j] = oab_sinkhorn_ratio(r->gv[j], r->columns[j]);
-}
-
-/* Iteration `step` where one kernel cannot serve both halves: sharp costs (small eps), early iterations. */
-static void halves_back(const pair *k, const back *r, const double *v_after) {
+/* An iteration where one kernel cannot serve both halves: sharp costs (small eps), early iterations. */
+static void halves_back(const pair *k, back *r, const around *at) {
     const problem *p = k->problem;
-    const double *v_before = r->v;
-    move_reference(k, r, r->u, v_after);
-    scale_to(p, r->u, k->u_ref, r->alpha);
-    column_sums(k, r->alpha, r->columns);
+    const size_t bytes = (size_t)p->padded * sizeof(float);
+    move_reference(k, r, at->u, at->v);
+    column_sums(k, r);
     make_share(p, r);
-    walk_v(k, r);
-    move_reference(k, r, r->u, v_before);
-    scale_to(p, v_before, k->v_ref, r->gamma);
-    memset(r->gathered, 0, (size_t)p->padded * sizeof(double));
-    walk_u(k, r);
+    memset(r->gamma, 0, bytes);
+    walk_back(k, r);
+    move_reference(k, r, at->u, at->v_before);
+    scale_to(p, at->v_before, r->v_ref, r->gamma);
+    memset(r->share, 0, bytes);
+    walk_back(k, r);
 }
 
-/* d_mu, d_nu: gradients of ln(marginal), not in units of eps; NULL where the marginals are constant */
-static void unroll(const pair *k, back *r, const float *all_u, const float *all_v, int64_t done, double *d_mu,
-                   double *d_nu) {
+/* `known`: alpha and columns are there already, made on the way by the iteration after.  Returns whether they are for
+ * the iteration before. */
+static int iteration_back(const pair *k, back *r, const around *at, int known) {
     const problem *p = k->problem;
-    const size_t bytes = (size_t)p->padded * sizeof(double);
-    int known = 1; /* columns belong to this iteration: plan_back made them for the last */
-    load_potential(p, r->u, all_u + (done - 1) * p->points);
+    if (!known && (!scale_to(p, at->v, r->v_ref, r->gamma) || !scale_to(p, at->u, r->u_ref, r->alpha)))
+        move_reference(k, r, at->u, at->v);
+    if (!scale_to(p, at->v_before, r->v_ref, r->gamma)) {
+        halves_back(k, r, at);
+        return 0;
+    }
+    if (!known) column_sums(k, r);
+    make_share(p, r);
+    const int next = scale_to(p, at->u_before, r->u_ref, r->next_alpha);
+    walk_back(k, r);
+    float *alpha = r->alpha, *columns = r->columns;
+    r->alpha = r->next_alpha, r->next_alpha = alpha;
+    r->columns = r->next_columns, r->next_columns = columns;
+    return next;
+}
+
+/* The gradients of both potentials before this iteration; those after it go to the marginals. */
+OAB_CLONES static void step_back(const problem *p, const back *r) {
+#pragma omp simd
+    for (int64_t j = 0; j < p->points; j++) {
+        r->d_mu[j] += p->eps * r->gu[j];
+        r->gv[j] = -r->gamma[j] * r->gathered[j];
+        r->d_nu[j] += p->eps * r->gv[j];
+        r->gu[j] = 0.0f;
+    }
+}
+
+static void unroll(const pair *k, back *r, const float *all_u, const float *all_v, int64_t done) {
+    const problem *p = k->problem;
+    int known = 1; /* alpha is 1 by plan_back, the last v has been gone through */
     for (int64_t step = done - 1; step >= 0; step--) {
-        load_potential(p, k->v, all_v + step * p->points);
-        load_potential(p, r->v, step ? all_v + (step - 1) * p->points : NULL);
-        load_potential(p, k->u, step ? all_u + (step - 1) * p->points : NULL); /* for the next turn */
-        if (scale_to(p, r->u, k->u_ref, r->alpha) > EXPONENT_LIMIT ||
-            scale_to(p, k->v, k->v_ref, r->gamma) > EXPONENT_LIMIT) {
-            move_reference(k, r, r->u, k->v);
-            scale_to(p, r->u, k->u_ref, r->alpha);
-            known = 0;
-        }
-        for (int64_t j = 0; d_nu && j < p->points; j++) d_nu[j] += p->eps * r->gv[j];
-        if (scale_to(p, r->v, k->v_ref, r->gamma) > EXPONENT_LIMIT) {
-            halves_back(k, r, k->v);
-            known = 0;
-        } else {
-            if (!known) column_sums(k, r->alpha, r->columns);
-            make_share(p, r);
-            scale_to(p, k->u, k->u_ref, r->next_alpha);
-            memset(r->gathered, 0, bytes);
-            memset(r->next_columns, 0, bytes);
-            walk_both(k, r);
-            known = 1;
-            double *columns = r->columns;
-            r->columns = r->next_columns;
-            r->next_columns = columns;
-        }
-        for (int64_t j = 0; d_mu && j < p->points; j++) d_mu[j] += p->eps * r->gu[j];
-        for (int64_t j = 0; j < p->points; j++) r->gv[j] = -r->gamma[j] * r->gathered[j];
-        memset(r->gu, 0, bytes);
-        memcpy(r->u, k->u, bytes);
+        const int64_t row = step * p->points, before = row - p->points;
+        const around at = {step ? all_u + before : r->zeros, all_u + row, step ? all_v + before : r->zeros,
+                           all_v + row};
+        known = iteration_back(k, r, &at, known);
+        if (step == 0) memset(r->gathered, 0, (size_t)p->padded * sizeof(float)); /* the first v is no one's result */
+        step_back(p, r);
     }
 }
 
@@ -254,11 +309,11 @@ static void mass_back(const problem *p, const double *g, const float *map, doubl
 }
 
 /* Gradients of the two maps from those of their marginals. */
-static void to_masses(const pair *k, const double *d_mu, const double *d_nu, const float *s, const float *t,
-                      double upstream, float *ds, float *dt) {
+static void to_masses(const pair *k, const back *r, const float *s, const float *t, double upstream, float *ds,
+                      float *dt) {
     const problem *p = k->problem;
-    if (ds) mass_back(p, d_mu, s, k->sum_mu, !p->envelope, upstream, ds);
-    if (dt) mass_back(p, d_nu, t, k->sum_nu, !p->envelope, upstream, dt);
+    if (ds) mass_back(p, r->d_mu, s, k->sum_mu, !p->envelope, upstream, ds);
+    if (dt) mass_back(p, r->d_nu, t, k->sum_nu, !p->envelope, upstream, dt);
 }
 
 /* The same from those of the intensities: back from scaled ones, and from a distance in units of eps. */
@@ -274,30 +329,28 @@ static void to_intensities(const pair *k, const back *r, double upstream, float 
 
 static void pair_gradient(const oab_call *call, int64_t n) {
     const problem *p = call->node->extra;
-    const int64_t points = p->points, w = p->padded, said = ((const int32_t *)(const void *)call->in[4])[n];
-    const int64_t done = said < p->most ? said : p->most;
+    const int64_t points = p->points, said = ((const int32_t *)(const void *)call->in[4])[n];
+    const int64_t done = said < 0 ? 0 : said < p->most ? said : p->most;
     const float *s = call->in[0] + n * points, *t = call->in[1] + n * points;
     const float *all_u = call->in[2] + n * p->most * points, *all_v = call->in[3] + n * p->most * points;
-    const float *last_u = done ? all_u + (done - 1) * points : NULL,
-                *last_v = done ? all_v + (done - 1) * points : NULL;
     float *ds = call->out[0] ? call->out[0] + n * points : NULL, *dt = call->out[1] ? call->out[1] + n * points : NULL;
-    double *rest, *weight;
-    const pair k = oab_sinkhorn_pair(call, s, t, &rest, &weight);
-    double *d_mu = rest + 13 * w, *d_nu = rest + 14 * w;
-    back r = {rest,         rest + w,     rest + 2 * w, rest + 3 * w,  rest + 4 * w,  rest + 5 * w,  rest + 6 * w,
-              rest + 7 * w, rest + 8 * w, rest + 9 * w, rest + 10 * w, rest + 11 * w, rest + 12 * w, weight};
-    load_potential(p, k.u_ref, last_u);
-    load_potential(p, k.v_ref, last_v);
-    oab_sinkhorn_fill_kernel(&k);
+    double *vectors;
+    const pair k = oab_sinkhorn_pair(call, s, t, &vectors);
+    back r = back_in(&k, vectors);
+    const float *last_u = done ? all_u + (done - 1) * points : r.zeros,
+                *last_v = done ? all_v + (done - 1) * points : r.zeros;
+    set_reference(&k, &r, last_u, last_v);
     plan_back(&k, &r);
-    const int mass = p->kind == COST_SPACE;
-    if (!p->envelope && done) unroll(&k, &r, all_u, all_v, done, mass ? d_mu : NULL, mass ? d_nu : NULL);
-    for (int64_t j = 0; p->envelope && done && j < points; j++) {
-        d_mu[j] = last_u[j];
-        d_nu[j] = last_v[j];
+    if (!p->envelope && done) {
+        last_v_back(&k, &r);
+        unroll(&k, &r, all_u, all_v, done);
     }
-    if (mass)
-        to_masses(&k, d_mu, d_nu, s, t, call->in[5][n], ds, dt);
+    for (int64_t j = 0; p->envelope && j < points; j++) {
+        r.d_mu[j] = last_u[j];
+        r.d_nu[j] = last_v[j];
+    }
+    if (p->kind == COST_SPACE)
+        to_masses(&k, &r, s, t, call->in[5][n], ds, dt);
     else
         to_intensities(&k, &r, call->in[5][n], ds, dt);
 }

@@ -19,7 +19,8 @@
  *   maps               S_r [B, K+1, h, w], background last              ORI_MAPS
  *
  * f32 losses run on the context's backend; f64 losses on the reference backend.
- * Threads: a loss is immutable; evaluate may be called from any threads at once.
+ * Threads: a loss is immutable; evaluate may be called from any threads at once.  The workspace of one evaluation is kept
+ * for the next until the loss is destroyed.
  *
  * Example:
  *   oassl_loss_options options = OASSL_LOSS_OPTIONS_INIT;

@@ -1,5 +1,6 @@
 #include "oassl/loss.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "api/tensor_view.h"
@@ -18,6 +19,9 @@ typedef struct loss_plan {
     oai_value inputs[N_ROLES];    /* OAI_NO_VALUE for roles that are not used */
     oai_value parts[N_PARTS];     /* total, base, oca, foreground, background, ori */
     oai_value gradients[N_ROLES]; /* OAI_NO_VALUE where there is none */
+    /* What the last evaluation ran on, for the next: taken and put back whole, so that evaluations on several threads at
+     * once make their own. */
+    _Atomic(oai_exec *) spare;
 } loss_plan;
 
 struct oassl_loss {
@@ -142,8 +146,11 @@ oassl_status oassl_loss_create(oassl_context *context, const oassl_loss_options 
 
 void oassl_loss_destroy(oassl_loss *loss) {
     if (!loss) return;
-    oai_plan_destroy(loss->value.plan);
-    oai_plan_destroy(loss->gradient.plan);
+    loss_plan *plans[] = {&loss->value, &loss->gradient};
+    for (int k = 0; k < 2; k++) {
+        oai_exec_destroy(plans[k]->spare);
+        oai_plan_destroy(plans[k]->plan);
+    }
     oai_free(loss->host, loss);
 }
 
@@ -152,7 +159,7 @@ void oassl_loss_destroy(oassl_loss *loss) {
 /* What one call owns: dense copies of strided views, the parts. */
 typedef struct loss_call {
     const oassl_loss *loss;
-    const loss_plan *plan;
+    loss_plan *plan;
     const oassl_tensor *in[N_ROLES], *out[N_ROLES];
     void *dense_in[N_ROLES], *dense_out[N_ROLES]; /* owned, NULL where the caller's memory is used */
     union {
@@ -255,11 +262,12 @@ static void report(const loss_call *call, oassl_loss_value *out_value) {
 }
 
 static oassl_status run(loss_call *call) {
-    oai_exec *exec = NULL;
-    oassl_status status = oai_exec_create(call->plan->plan, &exec);
+    oai_exec *exec = atomic_exchange(&call->plan->spare, NULL);
+    oassl_status status = exec ? OASSL_STATUS_OK : oai_exec_create(call->plan->plan, &exec);
     if (status == OASSL_STATUS_OK) status = bind_all(call, exec);
     if (status == OASSL_STATUS_OK) status = oai_exec_run(exec);
     if (status == OASSL_STATUS_OK) status = deliver(call);
+    if (status == OASSL_STATUS_OK) exec = atomic_exchange(&call->plan->spare, exec);
     oai_exec_destroy(exec);
     for (int r = 0; r < N_ROLES; r++) {
         oai_free(call->loss->host, call->dense_in[r]);
@@ -275,7 +283,8 @@ oassl_status oassl_loss_evaluate(const oassl_loss *loss, const oassl_loss_tensor
     OAI_GIVE(nothing, out_value);
     OAI_REQUIRE(loss);
     OAI_REQUIRE(inputs);
-    loss_call call = {.loss = loss, .plan = out_gradients ? &loss->gradient : &loss->value};
+    oassl_loss *own = (oassl_loss *)(uintptr_t)loss; /* for the spare alone */
+    loss_call call = {.loss = loss, .plan = out_gradients ? &own->gradient : &own->value};
     OAI_TRY(take_views(inputs, "oassl_loss_tensors", call.in));
     if (out_gradients) OAI_TRY(take_views(out_gradients, "oassl_loss_tensors of gradients", call.out));
     OAI_TRY(check_inputs(&call));
