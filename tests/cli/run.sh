@@ -210,4 +210,26 @@ for pause in 0 0.013 0.029 0.051 0.083 0.117; do
 done
 
 echo "$failures failures"
+# ---- the gray from which a mask counts --------------------------------------------------------------------------------
+
+# A mask of gray 100 left and 200 right, and a map that is high on the left only.
+if command -v python3 >/dev/null; then
+    python3 - <<'PYTHON'
+import struct, zlib
+chunk = lambda tag, data: struct.pack(">I", len(data)) + tag + data + struct.pack(">I", zlib.crc32(tag + data))
+rows = (b"\0" + b"\x64" * 112 + b"\xc8" * 112) * 224
+open("gray.png", "wb").write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 224, 224, 8, 0, 0, 0, 0)) +
+                            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+head = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 224, 224), }".ljust(117) + b"\n"
+open("left.npy", "wb").write(b"\x93NUMPY\x01\0" + struct.pack("<H", len(head)) + head + struct.pack("<224f", *[1] * 112, *[0] * 112) * 224)
+open("gray.jsonl", "w").write('{"id": "a", "image": "gray.png", "audio": "a.wav", "sources": [{"label": "x", "mask": "gray.png"}]}\n')
+PYTHON
+    for case in "1 0.5" "100 0.5" "101 0" "200 0" "201 0"; do
+        good metrics --protocol canonical --maps left.npy --gt gray.jsonl --mask-threshold ${case% *} --json
+        python3 -c 'import json, sys; f = json.load(open("out"))["protocols"]["canonical"]["figures"]
+sys.exit(abs(f["mean_ciou"]["value"] - float(sys.argv[1])) > 1e-6)' ${case#* } || complain "mask threshold ${case% *}: not ${case#* }"
+    done
+    bad "mask-threshold" -- metrics --protocol canonical --maps left.npy --gt gray.jsonl --mask-threshold 256
+fi
+
 [ $failures -eq 0 ]
