@@ -7,6 +7,7 @@
  * Potentials are double; K and what multiplies it is float, whose range EXPONENT_LIMIT keeps to. */
 #include "native_sinkhorn.h"
 
+#define KEPT 4               /* iterations whose outer products are added at once */
 #define EXPONENT_LIMIT 30.0f /* of the scalings' logarithms */
 
 typedef struct back {    /* vectors `padded` long */
@@ -23,6 +24,8 @@ typedef struct back {    /* vectors `padded` long */
     float *spread;                    /* delta gu */
     float *zeros;                     /* the potentials before the first iteration */
     const float *u_ref, *v_ref;       /* rows of the forward run's history, not in units of eps */
+    float *kept;                      /* of up to KEPT iterations: share, gamma, alpha, spread; the rest zeros */
+    int64_t n_kept;
     /* [rows, padded]: K, its transpose, and what K is multiplied with in the cost's gradient */
     float *kernel, *across, *weight;
 } back;
@@ -37,6 +40,7 @@ static back back_in(const pair *k, double *vectors) {
     for (size_t i = 0; i < sizeof doubles / sizeof *doubles; i++, vectors += n) *doubles[i] = vectors;
     float *single = (float *)vectors;
     for (size_t i = 0; i < sizeof floats / sizeof *floats; i++, single += n) *floats[i] = single;
+    r.kept = single;
     return r;
 }
 
@@ -121,22 +125,38 @@ OAB_INLINE void two_products(const problem *p, const float *m, const float *x, c
     }
 }
 
-/* weight += a share' + d gamma' */
-OAB_INLINE void add_products(const problem *p, const back *r) {
+/* weight += the outer products alpha share' + spread gamma' of the iterations kept, for one walk over weight. */
+OAB_CLONES static void add_products(const problem *p, back *r) {
     const int64_t n = p->padded;
-    const float *restrict share = r->share, *restrict gamma = r->gamma;
+    const float *const kept = r->kept;
+    const float *restrict x0 = kept, *restrict y0 = kept + n, *restrict x1 = kept + 4 * n, *restrict y1 = kept + 5 * n,
+                          *restrict x2 = kept + 8 * n, *restrict y2 = kept + 9 * n, *restrict x3 = kept + 12 * n,
+                          *restrict y3 = kept + 13 * n;
     for (int64_t i = 0; i < p->points; i++) {
         float *restrict weight = r->weight + i * n;
-        const float a = r->alpha[i], d = r->spread[i];
+        const float *a = kept + 2 * n + i, *d = kept + 3 * n + i;
+        const float a0 = a[0], d0 = d[0], a1 = a[4 * n], d1 = d[4 * n], a2 = a[8 * n], d2 = d[8 * n], a3 = a[12 * n],
+                    d3 = d[12 * n];
 #pragma omp simd
-        for (int64_t j = 0; j < n; j++) weight[j] += a * share[j] + d * gamma[j];
+        for (int64_t j = 0; j < n; j++)
+            weight[j] += (a0 * x0[j] + d0 * y0[j] + a1 * x1[j] + d1 * y1[j]) +
+                         (a2 * x2[j] + d2 * y2[j] + a3 * x3[j] + d3 * y3[j]);
     }
+    memset(r->kept, 0, (size_t)(4 * KEPT * n) * sizeof(float));
+    r->n_kept = 0;
+}
+
+static void keep_products(const problem *p, back *r) {
+    const float *const vectors[4] = {r->share, r->gamma, r->alpha, r->spread};
+    float *to = r->kept + 4 * r->n_kept * p->padded;
+    for (int v = 0; v < 4; v++) memcpy(to + v * p->padded, vectors[v], (size_t)p->padded * sizeof(float));
+    if (++r->n_kept == KEPT) add_products(p, r);
 }
 
 /* One iteration backwards: through v = ln nu - lse(u - C), which takes from gu, then through u = ln mu - lse(v_before
  * - C), which turns gu into `gathered`.  Either can be left out by a share or gamma of zeros.  The columns for the
  * iteration before are summed on the way. */
-OAB_CLONES static void walk_back(const pair *k, const back *r) {
+OAB_CLONES static void walk_back(const pair *k, back *r) {
     const problem *p = k->problem;
     two_products(p, r->across, r->gamma, r->share, r->row_sums, r->taken);
 #pragma omp simd
@@ -145,7 +165,7 @@ OAB_CLONES static void walk_back(const pair *k, const back *r) {
         r->spread[i] = ratio(r->gu[i], r->row_sums[i]);
     }
     two_products(p, r->kernel, r->spread, r->next_alpha, r->gathered, r->next_columns);
-    if (p->kind != COST_SPACE) add_products(p, r);
+    if (p->kind != COST_SPACE) keep_products(p, r);
 }
 
 /* ds += K weight slope, dt -= the same */
@@ -173,8 +193,12 @@ OAB_CLONES static void fill_kernel(const pair *k, const back *r) {
 OAB_CLONES static void plan_back(const pair *k, const back *r) {
     OAB_SINKHORN_BY_KIND(k->problem->kind, plan_rows, k, r);
 }
-OAB_CLONES static void settle(const pair *k, const back *r) {
+OAB_CLONES static void settle_of(const pair *k, const back *r) {
     OAB_SINKHORN_BY_KIND(k->problem->kind, settle_rows, k, r);
+}
+static void settle(const pair *k, back *r) {
+    if (r->n_kept) add_products(k->problem, r);
+    settle_of(k, r);
 }
 
 /* ---- unrolling ----------------------------------------------------------------------------------------------- */
@@ -278,6 +302,12 @@ OAB_CLONES static void step_back(const problem *p, const back *r) {
     }
 }
 
+/* The history is larger than the caches and read backwards: fetched ahead of its use. */
+static void fetch_ahead(const float *history, int64_t row, int64_t points) {
+    const int64_t from = row - 4 * points;
+    for (int64_t j = 0; from >= 0 && j < points; j += 16) __builtin_prefetch(history + from + j);
+}
+
 static void unroll(const pair *k, back *r, const float *all_u, const float *all_v, int64_t done) {
     const problem *p = k->problem;
     int known = 1; /* alpha is 1 by plan_back, the last v has been gone through */
@@ -285,6 +315,8 @@ static void unroll(const pair *k, back *r, const float *all_u, const float *all_
         const int64_t row = step * p->points, before = row - p->points;
         const around at = {step ? all_u + before : r->zeros, all_u + row, step ? all_v + before : r->zeros,
                            all_v + row};
+        fetch_ahead(all_u, row, p->points);
+        fetch_ahead(all_v, row, p->points);
         known = iteration_back(k, r, &at, known);
         if (step == 0) memset(r->gathered, 0, (size_t)p->padded * sizeof(float)); /* the first v is no one's result */
         step_back(p, r);
@@ -317,7 +349,7 @@ static void to_masses(const pair *k, const back *r, const float *s, const float 
 }
 
 /* The same from those of the intensities: back from scaled ones, and from a distance in units of eps. */
-static void to_intensities(const pair *k, const back *r, double upstream, float *ds, float *dt) {
+static void to_intensities(const pair *k, back *r, double upstream, float *ds, float *dt) {
     const problem *p = k->problem;
     const double scale = upstream * (p->kind == COST_SQUARED ? sqrt(p->eps) : 1.0);
     settle(k, r);
