@@ -163,9 +163,10 @@ static void test_helpers_end_with_the_threads_that_needed_them(void **state) {
     oassl_context *context = scene_context("onednn", scene_threads());
     oassl_model *model = scene_model(context, WIDTH);
     MUST_RUN(4, localize_once, model);
-    int before = settled_tasks(n_tasks());
+    sleep_for(0.2); /* a helper may still be on its way out */
+    int before = n_tasks();
     for (int round = 0; round < 5; round++) MUST_RUN(4, localize_once, model);
-    assert_int_equal(settled_tasks(before), before);
+    assert_true(settled_tasks(before) <= before); /* not the 20 that came */
     oassl_model_destroy(model);
     oassl_context_destroy(context);
 }
