@@ -22,8 +22,7 @@
 #define OAB_SINKHORN_FLOOR 1e-8
 #define OAB_SINKHORN_ROWS 4     /* of K at a time: vectors are loaded once for all of them */
 #define OAB_SINKHORN_VECTORS 30 /* of scratch a thread: the pair's 8 and the larger of forward's and backward's */
-
-#define OAB_SINKHORN_MATRICES 3
+#define OAB_SINKHORN_MATRICES 3 /* of float, [rows, padded]: backward's; forward needs one of double */
 
 typedef enum cost_kind { COST_SPACE, COST_ABSOLUTE, COST_SQUARED } cost_kind;
 

@@ -4,7 +4,8 @@
  *   B = alpha K beta,   alpha = exp(u - u_ref),             beta = 1 / (K' alpha)
  *   A = delta K gamma,  gamma = exp(v_before - v_ref),      delta = 1 / (K gamma)
  * so that the gradient of the cost is K * weight, elementwise, where each iteration adds two outer products to weight.
- * Potentials are double; K and what multiplies it is float, whose range EXPONENT_LIMIT keeps to. */
+ * K and what multiplies it is float, whose range EXPONENT_LIMIT keeps to; potentials are rows of the forward run's f32
+ * history, and sums that nearly cancel (last_v_back, ds, dt) are double. */
 #include "native_sinkhorn.h"
 
 #define KEPT 4               /* iterations whose outer products are added at once */
@@ -55,7 +56,7 @@ OAB_INLINE double slope_of(cost_kind kind, double a, double b) {
 /* The kernel around u_ref and v_ref, no weight yet. */
 OAB_INLINE void fill_rows(cost_kind kind, const pair *k, const back *r) {
     const problem *p = k->problem;
-    memset(r->kernel, 0, 3 * (size_t)(p->rows * p->padded) * sizeof(float));
+    memset(k->matrices, 0, OAB_SINKHORN_MATRICES * (size_t)(p->rows * p->padded) * sizeof(float));
     for (int64_t a = 0; a < p->points; a++) OAB_SINKHORN_FILL_ROW(kind, k, a, r->kernel + a * p->padded);
     for (int64_t a = 0; a < p->points; a++)
         for (int64_t b = 0; b < p->points; b++) r->across[a * p->padded + b] = r->kernel[b * p->padded + a];
