@@ -43,6 +43,24 @@ static inline dnnl_data_type_t oab_md_type(const oab_md *md) {
     dnnl_memory_desc_query(*md, dnnl_query_data_type, &type);
     return type;
 }
+/* The first pictures of `whole`, as many as dims says. */
+static inline dnnl_status_t oab_md_part(oab_md *md, const oab_md *whole, const dnnl_dims_t dims) {
+    const dnnl_dims_t none = {0};
+    return dnnl_memory_desc_create_submemory(md, *whole, dims, none);
+}
+/* Strides, and how many neighbours along the channels (axis 1) lie side by side: 1, or the block of a blocked layout.
+ * 0 when the layout is neither. */
+static inline dnnl_dim_t oab_md_strides(const oab_md *md, const dnnl_dim_t **out_strides) {
+    const dnnl_dims_t *strides = NULL, *blocks = NULL, *axes = NULL;
+    int n = -1;
+    dnnl_memory_desc_query(*md, dnnl_query_strides, (void *)&strides);
+    dnnl_memory_desc_query(*md, dnnl_query_inner_nblks_s32, &n);
+    dnnl_memory_desc_query(*md, dnnl_query_inner_blks, (void *)&blocks);
+    dnnl_memory_desc_query(*md, dnnl_query_inner_idxs, (void *)&axes);
+    if (!strides || n < 0 || n > 1 || (n == 1 && (*axes)[0] != 1)) return 0;
+    *out_strides = *strides;
+    return n ? (*blocks)[0] : 1;
+}
 static inline void oab_md_destroy(oab_md *md) {
     if (*md) dnnl_memory_desc_destroy(*md);
     *md = NULL;
@@ -148,6 +166,16 @@ static inline dnnl_status_t oab_md_of(dnnl_primitive_desc_t pd, dnnl_query_t wha
     return dnnl_success;
 }
 static inline dnnl_data_type_t oab_md_type(const oab_md *md) { return md->data_type; }
+static inline dnnl_status_t oab_md_part(oab_md *md, const oab_md *whole, const dnnl_dims_t dims) {
+    const dnnl_dims_t none = {0};
+    return dnnl_memory_desc_init_submemory(md, whole, dims, none);
+}
+static inline dnnl_dim_t oab_md_strides(const oab_md *md, const dnnl_dim_t **out_strides) {
+    const dnnl_blocking_desc_t *b = &md->format_desc.blocking;
+    if (md->format_kind != dnnl_blocked || b->inner_nblks > 1 || (b->inner_nblks && b->inner_idxs[0] != 1)) return 0;
+    *out_strides = b->strides;
+    return b->inner_nblks ? b->inner_blks[0] : 1;
+}
 static inline void oab_md_destroy(oab_md *md) { memset(md, 0, sizeof *md); }
 /* Numbers times `from_scale` are what they stand for; `to_scale` likewise. */
 static inline dnnl_status_t oab_attr_reorder(dnnl_primitive_attr_t attr, float from_scale, float to_scale) {

@@ -1,4 +1,6 @@
 /* CONV2D and its gradients.  oneDNN chooses the layouts; what follows in the graph takes them over. */
+#include <omp.h>
+
 #include "internal.h"
 
 typedef struct conv {
@@ -7,7 +9,8 @@ typedef struct conv {
     int32_t weight_rank;                              /* 5 with groups */
     dnnl_data_type_t src_type, weight_type, dst_type; /* or of their gradients */
     oab_md src_md, weight_md, dst_md, bias_md;
-    oab_quantized quantized; /* of an 8-bit one; weights owned */
+    const oab_layout *src_in, *dst_in; /* layouts of more pictures to be read in; NULL: oneDNN's choice */
+    oab_quantized quantized;           /* of an 8-bit one; weights owned */
     float sum_scale;
 } conv;
 
@@ -35,6 +38,9 @@ static dnnl_status_t make_descriptors(conv *c) {
         channels_last(c->dst, dst_strides);
         status = oab_md_strided(&c->src_md, 4, c->src, c->src_type, src_strides);
         if (status == dnnl_success) status = oab_md_strided(&c->dst_md, 4, c->dst, c->dst_type, dst_strides);
+    } else if (c->src_in) {
+        status = oab_md_part(&c->src_md, &c->src_in->md, c->src);
+        if (status == dnnl_success) status = oab_md_part(&c->dst_md, &c->dst_in->md, c->dst);
     } else {
         status = oab_md_any(&c->src_md, 4, c->src, c->src_type);
         if (status == dnnl_success) status = oab_md_any(&c->dst_md, 4, c->dst, c->dst_type);
@@ -203,13 +209,10 @@ static oassl_status emit_forward(oab_lower *l, const conv *c, dnnl_primitive_des
     OAB_TRY(scale_args(l, c, &args[4]));
     OAB_TRY(oab_onednn_form_result(l, l->fusions[l->current].result, dst, &dst_buffer));
     OAB_TRY(emit_summand(l, c, dst, dst_buffer));
-    dnnl_primitive_desc_t own;
-    const dnnl_status_t status = dnnl_primitive_desc_clone(&own, pd);
-    if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "convolution");
     args[0] = (oab_arg){DNNL_ARG_DST, dst_buffer, dst};
     args[1] = (oab_arg){DNNL_ARG_SRC, src_buffer, src};
     args[2] = (oab_arg){DNNL_ARG_WEIGHTS, weights, weight};
-    return oab_onednn_emit_primitive(l, own, args, 7, 1);
+    return oab_onednn_emit_primitive(l, pd, args, 7, 1);
 }
 
 static oassl_status quantize(oab_lower *l, conv *c) {
@@ -252,47 +255,20 @@ oassl_status oab_onednn_lower_conv(oab_lower *l) {
     return status == dnnl_success ? OASSL_STATUS_OK : oab_onednn_dnnl_error(l, status, "convolution");
 }
 
-/* ---- gradients ----------------------------------------------------------------------------------------------- */
+/* ---- gradient of the source ---------------------------------------------------------------------------------- */
 
 static oassl_status emit_grad_input(oab_lower *l, const conv *c, dnnl_primitive_desc_t pd) {
     const oab_layout *diff_src, *weight, *diff_dst;
     uint32_t result, weight_buffer, dy;
-    oassl_status status = oab_onednn_layout_of(l, pd, dnnl_query_diff_src_md, 4, c->src, &diff_src);
-    if (status == OASSL_STATUS_OK)
-        status = oab_onednn_layout_of(l, pd, dnnl_query_weights_md, c->weight_rank, c->weight, &weight);
-    if (status == OASSL_STATUS_OK) status = oab_onednn_layout_of(l, pd, dnnl_query_diff_dst_md, 4, c->dst, &diff_dst);
-    if (status == OASSL_STATUS_OK)
-        status = oab_onednn_form(l, oab_onednn_operand(l, l->current, 0), weight, &weight_buffer);
-    if (status == OASSL_STATUS_OK) status = oab_onednn_form(l, oab_onednn_operand(l, l->current, 1), diff_dst, &dy);
-    if (status == OASSL_STATUS_OK)
-        status = oab_onednn_form_result(l, l->graph->nodes[l->current].first_output, diff_src, &result);
-    if (status != OASSL_STATUS_OK) {
-        dnnl_primitive_desc_destroy(pd);
-        return status;
-    }
+    OAB_TRY(oab_onednn_layout_of(l, pd, dnnl_query_diff_src_md, 4, c->src, &diff_src));
+    OAB_TRY(oab_onednn_layout_of(l, pd, dnnl_query_weights_md, c->weight_rank, c->weight, &weight));
+    OAB_TRY(oab_onednn_layout_of(l, pd, dnnl_query_diff_dst_md, 4, c->dst, &diff_dst));
+    OAB_TRY(oab_onednn_form(l, oab_onednn_operand(l, l->current, 0), weight, &weight_buffer));
+    OAB_TRY(oab_onednn_form(l, oab_onednn_operand(l, l->current, 1), diff_dst, &dy));
+    OAB_TRY(oab_onednn_form_result(l, l->graph->nodes[l->current].first_output, diff_src, &result));
     const oab_arg args[] = {{DNNL_ARG_DIFF_SRC, result, diff_src},
                             {DNNL_ARG_WEIGHTS, weight_buffer, weight},
                             {DNNL_ARG_DIFF_DST, dy, diff_dst}};
-    return oab_onednn_emit_primitive(l, pd, args, 3, 1);
-}
-
-static oassl_status emit_grad_weight(oab_lower *l, const conv *c, dnnl_primitive_desc_t pd) {
-    const oab_layout *src, *diff_weight, *diff_dst;
-    uint32_t result, x, dy;
-    oassl_status status = oab_onednn_layout_of(l, pd, dnnl_query_src_md, 4, c->src, &src);
-    if (status == OASSL_STATUS_OK)
-        status = oab_onednn_layout_of(l, pd, dnnl_query_diff_weights_md, c->weight_rank, c->weight, &diff_weight);
-    if (status == OASSL_STATUS_OK) status = oab_onednn_layout_of(l, pd, dnnl_query_diff_dst_md, 4, c->dst, &diff_dst);
-    if (status == OASSL_STATUS_OK) status = oab_onednn_form(l, oab_onednn_operand(l, l->current, 0), src, &x);
-    if (status == OASSL_STATUS_OK) status = oab_onednn_form(l, oab_onednn_operand(l, l->current, 1), diff_dst, &dy);
-    if (status == OASSL_STATUS_OK)
-        status = oab_onednn_form_result(l, l->graph->nodes[l->current].first_output, diff_weight, &result);
-    if (status != OASSL_STATUS_OK) {
-        dnnl_primitive_desc_destroy(pd);
-        return status;
-    }
-    const oab_arg args[] = {
-        {DNNL_ARG_DIFF_WEIGHTS, result, diff_weight}, {DNNL_ARG_SRC, x, src}, {DNNL_ARG_DIFF_DST, dy, diff_dst}};
     return oab_onednn_emit_primitive(l, pd, args, 3, 1);
 }
 
@@ -338,8 +314,94 @@ oassl_status oab_onednn_lower_conv_grad_input(oab_lower *l) {
         set_types(&c, dnnl_f32, dnnl_f32, dnnl_f32);
         status = grad_descriptor(l, &c, 0, &pd);
     }
-    return status == dnnl_success ? emit_grad_input(l, &c, pd)
-                                  : oab_onednn_dnnl_error(l, status, "convolution's input gradient");
+    if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "convolution's input gradient");
+    const oassl_status result = emit_grad_input(l, &c, pd);
+    dnnl_primitive_desc_destroy(pd);
+    return result;
+}
+
+/* ---- gradient of the weights --------------------------------------------------------------------------------- */
+
+/* oneDNN gives every thread a share of the batch where the weights are few, so that the order in which their gradient
+ * is summed follows the number of threads.  The first layer's, of an input whose mean is far from zero, is a small
+ * rest of large terms and shows it in the fourth digit.  Such gradients are summed in parts of the batch that are the
+ * same for any number of threads. */
+#define MAX_PARTS 16
+
+typedef struct grad_layouts {
+    const oab_layout *src, *diff_weight, *diff_dst;
+} grad_layouts;
+
+static oassl_status find_layouts(oab_lower *l, const conv *c, dnnl_primitive_desc_t pd, grad_layouts *out) {
+    OAB_TRY(oab_onednn_layout_of(l, pd, dnnl_query_src_md, 4, c->src, &out->src));
+    OAB_TRY(oab_onednn_layout_of(l, pd, dnnl_query_diff_weights_md, c->weight_rank, c->weight, &out->diff_weight));
+    return oab_onednn_layout_of(l, pd, dnnl_query_diff_dst_md, 4, c->dst, &out->diff_dst);
+}
+
+/* The parts worth making, each with its `pd`; 0 = the batch as a whole. */
+static uint32_t split(const oab_lower *l, const conv *whole, const grad_layouts *g, conv *part,
+                      dnnl_primitive_desc_t *out_pd) {
+    const uint64_t data = oab_md_bytes(&g->src->md) + oab_md_bytes(&g->diff_dst->md);
+    uint32_t n = MAX_PARTS;
+    while (whole->src[0] % n) n--;
+    if (n == 1 || may_be_winograd(l, whole) || 8 * n * oab_md_bytes(&g->diff_weight->md) > data) return 0;
+    *part = *whole;
+    part->src[0] = part->dst[0] = whole->src[0] / n;
+    part->src_in = g->src;
+    part->dst_in = g->diff_dst;
+    omp_set_num_threads(1);
+    const dnnl_status_t status = grad_descriptor_by(l, part, 1, dnnl_convolution_direct, out_pd);
+    omp_set_num_threads((int)l->plan->n_threads);
+    return status == dnnl_success ? n : 0;
+}
+
+static uint64_t batch_bytes(const oab_layout *layout, int64_t n) {
+    const dnnl_dim_t *strides = NULL;
+    oab_md_strides(&layout->md, &strides);
+    return strides ? (uint64_t)(n * strides[0]) * dnnl_data_type_size(layout->type) : 0;
+}
+
+static oassl_status emit_in_parts(oab_lower *l, const conv *part, uint32_t n, uint32_t x, uint32_t dy,
+                                  dnnl_primitive_desc_t pd) {
+    grad_layouts g;
+    oab_node *node;
+    uint32_t result, sums, *kept = oab_onednn_keep(l, sizeof *kept);
+    if (!kept) return OASSL_STATUS_OUT_OF_MEMORY;
+    *kept = n;
+    OAB_TRY(find_layouts(l, part, pd, &g));
+    OAB_TRY(oab_onednn_form_result(l, l->graph->nodes[l->current].first_output, g.diff_weight, &result));
+    const uint64_t bytes = oab_md_bytes(&g.diff_weight->md);
+    OAB_TRY(oab_onednn_buffer(l, n * bytes, &sums));
+    OAB_TRY(oab_onednn_make_node(l, l->current, &node));
+    node->count = (int64_t)(bytes / sizeof(float));
+    node->extra = kept;
+    const oab_arg args[] = {
+        {DNNL_ARG_DIFF_WEIGHTS, sums, g.diff_weight}, {DNNL_ARG_SRC, x, g.src}, {DNNL_ARG_DIFF_DST, dy, g.diff_dst}};
+    const uint64_t part_bytes[] = {bytes, batch_bytes(g.src, part->src[0]), batch_bytes(g.diff_dst, part->dst[0])};
+    OAB_TRY(oab_onednn_emit_parts(l, pd, args, part_bytes, 3, 1, n));
+    return oab_onednn_emit_kernel(l, oab_onednn_add_parts, node, (uint32_t[]){result, sums}, 2, 1, OAB_NONE, 0);
+}
+
+static oassl_status emit_grad_weight(oab_lower *l, const conv *c, dnnl_primitive_desc_t pd) {
+    grad_layouts g;
+    conv part;
+    uint32_t x, dy, result;
+    dnnl_primitive_desc_t part_pd = NULL;
+    OAB_TRY(find_layouts(l, c, pd, &g));
+    OAB_TRY(oab_onednn_form(l, oab_onednn_operand(l, l->current, 0), g.src, &x));
+    OAB_TRY(oab_onednn_form(l, oab_onednn_operand(l, l->current, 1), g.diff_dst, &dy));
+    const uint32_t n = split(l, c, &g, &part, &part_pd);
+    if (n) {
+        omp_set_num_threads(1);
+        const oassl_status status = emit_in_parts(l, &part, n, x, dy, part_pd);
+        omp_set_num_threads((int)l->plan->n_threads);
+        dnnl_primitive_desc_destroy(part_pd);
+        return status;
+    }
+    OAB_TRY(oab_onednn_form_result(l, l->graph->nodes[l->current].first_output, g.diff_weight, &result));
+    const oab_arg args[] = {
+        {DNNL_ARG_DIFF_WEIGHTS, result, g.diff_weight}, {DNNL_ARG_SRC, x, g.src}, {DNNL_ARG_DIFF_DST, dy, g.diff_dst}};
+    return oab_onednn_emit_primitive(l, pd, args, 3, 1);
 }
 
 oassl_status oab_onednn_lower_conv_grad_weight(oab_lower *l) {
@@ -354,6 +416,8 @@ oassl_status oab_onednn_lower_conv_grad_weight(oab_lower *l) {
         set_types(&c, dnnl_f32, dnnl_f32, dnnl_f32);
         status = grad_descriptor(l, &c, 1, &pd);
     }
-    return status == dnnl_success ? emit_grad_weight(l, &c, pd)
-                                  : oab_onednn_dnnl_error(l, status, "convolution's weight gradient");
+    if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "convolution's weight gradient");
+    const oassl_status result = emit_grad_weight(l, &c, pd);
+    dnnl_primitive_desc_destroy(pd);
+    return result;
 }

@@ -127,14 +127,10 @@ static oassl_status weight_buffer(oab_lower *l, product *p, dnnl_primitive_desc_
 static oassl_status emit(oab_lower *l, product *p, dnnl_primitive_desc_t pd) {
     const oassl_graph_node *node = &l->graph->nodes[l->current];
     uint32_t x, w, y, bias = OAB_NONE;
-    oassl_status status = weight_buffer(l, p, pd, &w);
-    if (status == OASSL_STATUS_OK) status = operand_buffer(l, p, 0, &x);
-    if (status == OASSL_STATUS_OK && p->row) status = oab_onednn_plain(l, oab_onednn_operand(l, l->current, 2), &bias);
-    if (status == OASSL_STATUS_OK) status = oab_onednn_plain_result(l, node->first_output, &y);
-    if (status != OASSL_STATUS_OK) {
-        dnnl_primitive_desc_destroy(pd);
-        return status;
-    }
+    OAB_TRY(weight_buffer(l, p, pd, &w));
+    OAB_TRY(operand_buffer(l, p, 0, &x));
+    if (p->row) OAB_TRY(oab_onednn_plain(l, oab_onednn_operand(l, l->current, 2), &bias));
+    OAB_TRY(oab_onednn_plain_result(l, node->first_output, &y));
     const oab_arg args[] = {{DNNL_ARG_DST, y, p->dst},
                             {DNNL_ARG_SRC, x, p->src},
                             {DNNL_ARG_WEIGHTS, w, p->weight},
@@ -164,5 +160,8 @@ oassl_status oab_onednn_lower_matmul(oab_lower *l) {
         OAB_TRY(layouts(l, &p));
         status = descriptor(l, &p, &pd);
     }
-    return status == dnnl_success ? emit(l, &p, pd) : oab_onednn_dnnl_error(l, status, "matrix product");
+    if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "matrix product");
+    const oassl_status result = emit(l, &p, pd);
+    dnnl_primitive_desc_destroy(pd);
+    return result;
 }

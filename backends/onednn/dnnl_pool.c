@@ -52,13 +52,10 @@ static oassl_status source_layout(oab_lower *l, uint32_t src, pool *p) {
 static oassl_status emit_forward(oab_lower *l, const pool *p, uint32_t src, uint32_t dst_buffer, uint32_t workspace) {
     uint32_t x;
     OAB_TRY(oab_onednn_form(l, src, p->src_layout, &x));
-    dnnl_primitive_desc_t own;
-    const dnnl_status_t status = dnnl_primitive_desc_clone(&own, p->forward);
-    if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "pooling");
     const oab_arg args[] = {{DNNL_ARG_DST, dst_buffer, p->dst_layout},
                             {DNNL_ARG_WORKSPACE, workspace, p->workspace_layout},
                             {DNNL_ARG_SRC, x, p->src_layout}};
-    return oab_onednn_emit_primitive(l, own, args, 3, 2);
+    return oab_onednn_emit_primitive(l, p->forward, args, 3, 2);
 }
 
 static oassl_status new_workspace(oab_lower *l, const pool *p, uint32_t *out_buffer) {
@@ -107,18 +104,16 @@ static oassl_status lower_grad(oab_lower *l, pool *p, uint32_t dy_value, uint32_
     dnnl_primitive_desc_t pd;
     uint32_t dy, dx;
     OAB_TRY(oab_onednn_form(l, dy_value, p->dst_layout, &dy));
+    OAB_TRY(oab_onednn_form_result(l, l->graph->nodes[l->current].first_output, p->src_layout, &dx));
     const dnnl_status_t status = oab_pd_pool_grad(&pd, l->engine, p->algorithm, &p->src_layout->md, &p->dst_layout->md,
                                                   &p->geometry, p->forward, l->attr);
     if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "pooling's gradient");
-    const oassl_status made = oab_onednn_form_result(l, l->graph->nodes[l->current].first_output, p->src_layout, &dx);
-    if (made != OASSL_STATUS_OK) {
-        dnnl_primitive_desc_destroy(pd);
-        return made;
-    }
     const oab_arg args[] = {{DNNL_ARG_DIFF_SRC, dx, p->src_layout},
                             {DNNL_ARG_DIFF_DST, dy, p->dst_layout},
                             {DNNL_ARG_WORKSPACE, workspace, p->workspace_layout}};
-    return oab_onednn_emit_primitive(l, pd, args, 3, 1);
+    const oassl_status result = oab_onednn_emit_primitive(l, pd, args, 3, 1);
+    dnnl_primitive_desc_destroy(pd);
+    return result;
 }
 
 static oassl_status lower_max_grad(oab_lower *l, pool *p) {

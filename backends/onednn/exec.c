@@ -14,6 +14,7 @@
 typedef struct bound_memory { /* oneDNN argument whose address the caller may change */
     dnnl_memory_t memory;
     uint32_t buffer;
+    uint64_t offset;
 } bound_memory;
 
 struct oassl_backend_exec {
@@ -110,17 +111,27 @@ static void resolve(oassl_backend_exec *exec) {
     }
 }
 
-static oassl_status add_arg(oassl_backend_exec *exec, uint32_t at, int32_t id, const oab_md *md, uint32_t buffer) {
+static oassl_status add_arg(oassl_backend_exec *exec, uint32_t at, int32_t id, const oab_md *md, uint32_t buffer,
+                            uint64_t offset) {
     const oassl_backend_plan *plan = exec->plan;
     dnnl_exec_arg_t *arg = &exec->args[at];
+    char *const address = exec->addresses[buffer];
     arg->arg = id;
-    const dnnl_status_t status = oab_memory(&arg->memory, md, plan->instance->engine, exec->addresses[buffer]);
+    const dnnl_status_t status =
+        oab_memory(&arg->memory, md, plan->instance->engine, address ? address + offset : NULL);
     if (status != dnnl_success) {
         arg->memory = NULL;
         return oab_onednn_fail(plan->instance->host, OASSL_STATUS_OUT_OF_MEMORY, "oneDNN cannot make a memory object");
     }
-    if (plan->buffers[buffer].home == OAB_BOUND) exec->rebind[exec->n_rebind++] = (bound_memory){arg->memory, buffer};
+    if (plan->buffers[buffer].home == OAB_BOUND) exec->rebind[exec->n_rebind++] = (bound_memory){arg->memory, buffer, offset};
     return OASSL_STATUS_OK;
+}
+
+/* Arguments of a step that runs in parts: those of each part, one after the other, then scratch memory for each thread. */
+static uint32_t count_args(const oassl_backend_plan *plan, const oab_step *step) {
+    if (!step->primitive) return 0;
+    const uint32_t has_scratch = step->scratch != OAB_NONE;
+    return step->n_parts ? step->n_parts * step->n_args + has_scratch * plan->n_threads : step->n_args + has_scratch;
 }
 
 static oassl_status make_args(oassl_backend_exec *exec) {
@@ -129,10 +140,14 @@ static oassl_status make_args(oassl_backend_exec *exec) {
         const oab_step *step = &plan->steps[s];
         uint32_t at = exec->first_arg[s];
         if (!step->primitive) continue;
-        for (uint32_t k = 0; k < step->n_args; k++)
-            OAB_TRY(add_arg(exec, at++, step->dnnl_args[k], step->mds[k], step->args[k]));
-        if (step->scratch != OAB_NONE)
-            OAB_TRY(add_arg(exec, at, DNNL_ARG_SCRATCHPAD, step->scratch_md, step->scratch));
+        for (uint32_t p = 0; p < (step->n_parts ? step->n_parts : 1); p++)
+            for (uint32_t k = 0; k < step->n_args; k++)
+                OAB_TRY(add_arg(exec, at++, step->dnnl_args[k], step->mds[k], step->args[k],
+                                step->n_parts ? p * step->part_bytes[k] : 0));
+        if (step->scratch == OAB_NONE) continue;
+        for (uint32_t t = 0; t < (step->n_parts ? plan->n_threads : 1); t++)
+            OAB_TRY(add_arg(exec, at++, DNNL_ARG_SCRATCHPAD, step->scratch_md, step->scratch,
+                            t * oab_md_bytes(step->scratch_md)));
     }
     return OASSL_STATUS_OK;
 }
@@ -146,7 +161,7 @@ static oassl_status fill_exec(oassl_backend_exec *exec) {
     for (uint32_t s = 0; s < plan->n_steps; s++) {
         const oab_step *step = &plan->steps[s];
         exec->first_arg[s] = total;
-        if (step->primitive) total += step->n_args + (step->scratch != OAB_NONE);
+        total += count_args(plan, step);
         if (step->n_args > widest) widest = step->n_args;
     }
     exec->first_arg[plan->n_steps] = total;
@@ -196,18 +211,39 @@ static oassl_status bring_addresses(oassl_backend_exec *exec) {
             return oab_onednn_fail(plan->instance->host, OASSL_STATUS_INVALID_ARGUMENT,
                                    "oneDNN backend: value %u was not bound before the run", plan->buffers[k].value);
     for (uint32_t k = 0; exec->rebound && k < exec->n_rebind; k++)
-        dnnl_memory_set_data_handle(exec->rebind[k].memory, exec->addresses[exec->rebind[k].buffer]);
+        dnnl_memory_set_data_handle(exec->rebind[k].memory,
+                                    (char *)exec->addresses[exec->rebind[k].buffer] + exec->rebind[k].offset);
     exec->rebound = 0;
     return OASSL_STATUS_OK;
+}
+
+static dnnl_status_t run_parts(const oassl_backend_exec *exec, const oab_step *step, dnnl_exec_arg_t *args) {
+    const dnnl_exec_arg_t *scratch = step->scratch == OAB_NONE ? NULL : args + step->n_parts * step->n_args;
+    dnnl_status_t result = dnnl_success;
+#pragma omp parallel for schedule(static)
+    for (uint32_t p = 0; p < step->n_parts; p++) {
+        dnnl_exec_arg_t own[OAB_MAX_ARGS + 1];
+        memcpy(own, args + p * step->n_args, step->n_args * sizeof *own);
+        if (scratch) own[step->n_args] = scratch[omp_get_thread_num()];
+        const dnnl_status_t status =
+            dnnl_primitive_execute(step->primitive, exec->stream, (int)step->n_args + (scratch != NULL), own);
+        if (status != dnnl_success) {
+#pragma omp atomic write
+            result = status;
+        }
+    }
+    return result;
 }
 
 static oassl_status run_step(oassl_backend_exec *exec, uint32_t s) {
     const oassl_backend_plan *plan = exec->plan;
     const oab_step *step = &plan->steps[s];
     if (step->primitive) {
-        const uint32_t first = exec->first_arg[s];
-        const dnnl_status_t status = dnnl_primitive_execute(step->primitive, exec->stream,
-                                                            (int)(exec->first_arg[s + 1] - first), exec->args + first);
+        dnnl_exec_arg_t *args = exec->args + exec->first_arg[s];
+        const dnnl_status_t status =
+            step->n_parts ? run_parts(exec, step, args)
+                          : dnnl_primitive_execute(step->primitive, exec->stream,
+                                                   (int)(exec->first_arg[s + 1] - exec->first_arg[s]), args);
         if (status == dnnl_success) return OASSL_STATUS_OK;
         return oab_onednn_fail(plan->instance->host, OASSL_STATUS_INTERNAL, "oneDNN failed in step %u with status %d",
                                s, (int)status);

@@ -41,7 +41,9 @@ static oassl_status emit_reorder(oab_lower *l, uint32_t value, uint32_t from_buf
     dnnl_status_t status = oab_attr_reorder(attr, from_scale, to_scale);
     if (status == dnnl_success) status = oab_pd_reorder(&pd, l->engine, &from->md, &to->md, attr);
     if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "reorder");
-    return oab_onednn_emit_primitive(l, pd, args, 4, 1);
+    const oassl_status result = oab_onednn_emit_primitive(l, pd, args, 4, 1);
+    dnnl_primitive_desc_destroy(pd);
+    return result;
 }
 
 static oassl_status reorder(oab_lower *l, uint32_t value, uint32_t from_buffer, const oab_layout *from,

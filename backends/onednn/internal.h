@@ -18,6 +18,7 @@
 
 #define OAB_NONE UINT32_MAX
 #define OAB_ALIGNMENT 64
+#define OAB_MAX_ARGS 16 /* of a primitive, without scratch memory */
 
 struct oassl_backend_instance {
     const oassl_backend_host *host;
@@ -74,6 +75,8 @@ typedef struct oab_step {
     const int32_t *dnnl_args; /* DNNL_ARG_* of each argument */
     const oab_md *const *mds; /* of each argument */
     const oab_md *scratch_md;
+    uint32_t n_parts;           /* of a primitive that runs so often, each time on one thread; 0 = once, on all threads */
+    const uint64_t *part_bytes; /* from one part to the next in each argument */
 } oab_step;
 
 typedef struct oab_block { /* header of memory that lives as long as the plan */
@@ -193,9 +196,13 @@ typedef struct oab_arg {
     uint32_t buffer;
     const oab_layout *layout;
 } oab_arg;
-/* Makes the primitive of `pd` (which it destroys) a step; arguments with buffer OAB_NONE are left out. */
+/* Makes the primitive of `pd`, which stays the caller's, a step; arguments with buffer OAB_NONE are left out. */
 oassl_status oab_onednn_emit_primitive(oab_lower *l, dnnl_primitive_desc_t pd, const oab_arg *args, uint32_t n_args,
                                        uint32_t n_written);
+/* The same for one part of the batch, of n_parts: parts are computed at once, each by one thread.  To be called with OpenMP
+ * set to one thread, as `pd` was made. */
+oassl_status oab_onednn_emit_parts(oab_lower *l, dnnl_primitive_desc_t pd, const oab_arg *args,
+                                   const uint64_t *part_bytes, uint32_t n_args, uint32_t n_written, uint32_t n_parts);
 oassl_status oab_onednn_copy(oab_lower *l, uint32_t from, uint32_t to, uint64_t bytes);
 oassl_status oab_onednn_dnnl_error(const oab_lower *l, dnnl_status_t status, const char *what);
 oassl_status oab_onednn_make_node(oab_lower *l, uint32_t node, oab_node **out_node);
@@ -237,6 +244,7 @@ oassl_status oab_onednn_lower_norm_grad(oab_lower *l);
 /* native_*.c */
 #define OAB_KERNEL(name) oassl_status oab_onednn_##name(const oab_call *call)
 OAB_KERNEL(copy_kernel);
+OAB_KERNEL(add_parts);
 OAB_KERNEL(add_relu);
 OAB_KERNEL(bf16_add);
 OAB_KERNEL(bf16_add_relu);
@@ -262,8 +270,15 @@ OAB_KERNEL(gather);
 OAB_KERNEL(scatter_add);
 OAB_KERNEL(sinkhorn);
 OAB_KERNEL(sinkhorn_grad);
-OAB_KERNEL(norm_statistics);
-OAB_KERNEL(norm_variance);
+OAB_KERNEL(batch_norm);
+OAB_KERNEL(batch_norm_grad);
+typedef struct oab_norm { /* how the operand of a batch normalisation lies in memory; strides in elements */
+    int64_t batch, channels, area;
+    int64_t tile; /* channels that lie side by side and are computed together: 16, 8 or 1 */
+    int64_t batch_stride, tile_stride, area_stride;
+    int is_bf16, relu;
+} oab_norm;
+uint64_t oab_onednn_norm_scratch(const oab_norm *n);
 uint64_t oab_onednn_sinkhorn_scratch(const oassl_backend_plan *plan, const oassl_graph_value *s);
 oassl_status oab_onednn_sinkhorn_extra(oab_lower *l, uint32_t node, const void **out_extra);
 

@@ -6,23 +6,15 @@
 
 #define SERIAL_BELOW 16384
 
-OAB_INLINE float from_bf16(uint16_t x) { return oab_from_bits((int32_t)((uint32_t)x << 16)); }
-
-OAB_INLINE uint16_t to_bf16(float x) {
-    const uint32_t bits = (uint32_t)oab_to_bits(x);
-    const uint32_t rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
-    return (uint16_t)(x == x ? rounded : bits >> 16 | 0x40); /* NaN stays NaN */
-}
-
 typedef void (*bf16_fn)(uint16_t *out, const uint16_t *a, const uint16_t *b, int64_t n);
 
 /* b is a for functions of one operand; results may take over an operand's memory, element for element. */
 #define BF16(name, expression)                                                                                        \
     OAB_CLONES static void name(uint16_t *out, const uint16_t *pa, const uint16_t *pb, int64_t n) {                   \
         _Pragma("GCC ivdep") for (int64_t k = 0; k < n; k++) {                                                        \
-            const float a = from_bf16(pa[k]), b = from_bf16(pb[k]);                                                   \
+            const float a = oab_from_bf16(pa[k]), b = oab_from_bf16(pb[k]);                                           \
             (void)b;                                                                                                  \
-            out[k] = to_bf16(expression);                                                                             \
+            out[k] = oab_to_bf16(expression);                                                                         \
         }                                                                                                             \
     }
 

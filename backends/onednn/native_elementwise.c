@@ -334,27 +334,3 @@ OAB_KERNEL(copy_kernel) {
     }
     return OASSL_STATUS_OK;
 }
-
-/* ---- batch normalisation's channel values --------------------------------------------------------------------- */
-
-/* mean, var, running_mean, running_var -> rstd, new running_mean, new running_var (unbiased) */
-OAB_KERNEL(norm_statistics) {
-    const oab_node *node = call->node;
-    const int64_t channels = node->in[0].shape[1], count = oab_onednn_count(&node->in[0]) / (channels ? channels : 1);
-    const float *mean = call->in[0], *var = call->in[1], *old_mean = call->in[2], *old_var = call->in[3];
-    const float eps = (float)node->attrs.f[0], fresh = (float)node->attrs.f[1], kept = (float)(1.0 - node->attrs.f[1]);
-    const float unbiased = count > 1 ? (float)((double)count / (double)(count - 1)) : 1.0f;
-    for (int64_t c = 0; c < channels; c++) {
-        if (call->out[0]) call->out[0][c] = 1.0f / sqrtf(var[c] + eps);
-        if (call->out[1]) call->out[1][c] = kept * old_mean[c] + fresh * mean[c];
-        if (call->out[2]) call->out[2][c] = kept * old_var[c] + fresh * var[c] * unbiased;
-    }
-    return OASSL_STATUS_OK;
-}
-
-/* rstd -> the variance that has it with eps 0 */
-OAB_KERNEL(norm_variance) {
-    const float *rstd = call->in[0];
-    for (int64_t c = 0; c < call->node->count; c++) call->out[0][c] = 1.0f / (rstd[c] * rstd[c]);
-    return OASSL_STATUS_OK;
-}

@@ -29,6 +29,13 @@ OAB_INLINE int32_t oab_to_bits(float x) {
     return bits;
 }
 
+OAB_INLINE float oab_from_bf16(uint16_t x) { return oab_from_bits((int32_t)((uint32_t)x << 16)); }
+OAB_INLINE uint16_t oab_to_bf16(float x) { /* to nearest even */
+    const uint32_t bits = (uint32_t)oab_to_bits(x);
+    const uint32_t rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+    return (uint16_t)(x == x ? rounded : bits >> 16 | 0x40); /* NaN stays NaN */
+}
+
 /* e^x = 2^n (1 + q): returns q, |reduced x| <= ln(2)/2, and n. */
 OAB_INLINE float oab_exp_parts(float x, int32_t *n) {
     const float shifted = x * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to an integer in the low bits */

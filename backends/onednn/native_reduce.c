@@ -261,3 +261,23 @@ OAB_KERNEL(reduce_max_grad) {
     }
     return OASSL_STATUS_OK;
 }
+
+/* ---- parts of a batch ---------------------------------------------------------------------------------------- */
+
+OAB_CLONES static void add_in_order(float *out, const float *parts, int64_t count, uint32_t n_parts, int64_t from,
+                                    int64_t n) {
+    double sums[TILE] = {0};
+    for (uint32_t p = 0; p < n_parts; p++)
+        for (int64_t k = 0; k < n; k++) sums[k] += parts[p * count + from + k];
+    for (int64_t k = 0; k < n; k++) out[from + k] = (float)sums[k];
+}
+
+/* One sum of `count` elements from those that each part of a batch has left. */
+OAB_KERNEL(add_parts) {
+    const int64_t count = call->node->count;
+    const uint32_t n_parts = *(const uint32_t *)call->node->extra;
+#pragma omp parallel for schedule(static) if (count * n_parts >= 16384)
+    for (int64_t from = 0; from < count; from += TILE)
+        add_in_order(call->out[0], call->in[0], count, n_parts, from, count - from < TILE ? count - from : TILE);
+    return OASSL_STATUS_OK;
+}

@@ -1,8 +1,8 @@
 /* Finds out which nodes one step can compute together.
  *
  *   CONV2D [+ ADD] [+ RELU]             one primitive with post-operations
- *   BATCH_NORM(_INFER) + RELU           one primitive; with a workspace when the RELU's gradient is in the plan
- *   RELU_GRAD + BATCH_NORM_GRAD         one primitive that reads this workspace
+ *   BATCH_NORM(_INFER) + RELU           one step
+ *   RELU_GRAD + BATCH_NORM_GRAD         one step that works out again where the RELU's operand was positive
  *   ADD + RELU                          one pass over memory
  *   MAX_POOL and MAX_POOL_GRAD          the first tells the second where the maxima were */
 #include <string.h>

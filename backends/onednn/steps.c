@@ -169,12 +169,13 @@ static oassl_status scratch_layout(oab_lower *l, dnnl_primitive_desc_t pd, const
     return OASSL_STATUS_OK;
 }
 
+/* n_lots: runs at once, each with scratch memory of its own. */
 static oassl_status emit_primitive(oab_lower *l, dnnl_primitive_desc_t pd, const oab_arg *args, uint32_t n_args,
-                                   uint32_t n_written) {
+                                   uint32_t n_written, uint32_t n_lots) {
     const oab_layout *scratch;
     uint64_t scratch_bytes;
     OAB_TRY(scratch_layout(l, pd, &scratch, &scratch_bytes));
-    uint32_t buffers[16], n = 0, written = 0;
+    uint32_t buffers[OAB_MAX_ARGS], n = 0, written = 0;
     int32_t *ids = oab_onednn_keep(l, n_args * sizeof *ids);
     const oab_md **mds = oab_onednn_keep(l, n_args * sizeof *mds);
     if (!ids || !mds) return OASSL_STATUS_OUT_OF_MEMORY;
@@ -190,7 +191,7 @@ static oassl_status emit_primitive(oab_lower *l, dnnl_primitive_desc_t pd, const
     const dnnl_status_t status = dnnl_primitive_create(&primitive, pd);
     if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "primitive");
     oab_step *step;
-    const oassl_status added = new_step(l, buffers, n, written, scratch_bytes, &step);
+    const oassl_status added = new_step(l, buffers, n, written, scratch_bytes * n_lots, &step);
     if (added != OASSL_STATUS_OK) {
         dnnl_primitive_destroy(primitive);
         return added;
@@ -204,9 +205,19 @@ static oassl_status emit_primitive(oab_lower *l, dnnl_primitive_desc_t pd, const
 
 oassl_status oab_onednn_emit_primitive(oab_lower *l, dnnl_primitive_desc_t pd, const oab_arg *args, uint32_t n_args,
                                        uint32_t n_written) {
-    const oassl_status status = emit_primitive(l, pd, args, n_args, n_written);
-    dnnl_primitive_desc_destroy(pd);
-    return status;
+    return emit_primitive(l, pd, args, n_args, n_written, 1);
+}
+
+oassl_status oab_onednn_emit_parts(oab_lower *l, dnnl_primitive_desc_t pd, const oab_arg *args,
+                                   const uint64_t *part_bytes, uint32_t n_args, uint32_t n_written, uint32_t n_parts) {
+    uint64_t *kept = oab_onednn_keep(l, n_args * sizeof *kept);
+    if (!kept) return OASSL_STATUS_OUT_OF_MEMORY;
+    memcpy(kept, part_bytes, n_args * sizeof *kept);
+    OAB_TRY(emit_primitive(l, pd, args, n_args, n_written, l->plan->n_threads));
+    oab_step *step = &l->plan->steps[l->plan->n_steps - 1];
+    step->n_parts = n_parts;
+    step->part_bytes = kept;
+    return OASSL_STATUS_OK;
 }
 
 oassl_status oab_onednn_copy(oab_lower *l, uint32_t from, uint32_t to, uint64_t bytes) {

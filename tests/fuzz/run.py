@@ -3,9 +3,10 @@
 
   run.py BUILD [TARGET ...] [--seconds 1800] [--jobs 1] [--yield-to LOCK]
 
-Each target searches for the given wall-clock seconds, starting from tests/fuzz/corpus and from what earlier runs found
-(BUILD/fuzz/corpus).  A finding ends a run; it is kept below BUILD/fuzz/artifacts and the target starts again.  With
---yield-to everything stands still while another process holds that lock (flock), and the time does not count.
+Each target searches for the given seconds of processor time, so that what else the machine does takes nothing away from
+it, starting from tests/fuzz/corpus and from what earlier runs found (BUILD/fuzz/corpus).  A finding ends a run; it is kept
+below BUILD/fuzz/artifacts and the target starts again.  With --yield-to everything stands still while another process
+holds that lock (flock).
 
 BUILD/fuzz/summary.json adds up over runs: executions, processor and wall seconds, coverage counters, findings; "clean" are
 the seconds and executions since the last finding.
@@ -25,10 +26,10 @@ SOURCE = Path(__file__).resolve().parent
 
 
 class Run:
-    """One process of one target."""
+    """One process of one target: at most `seconds` of processor time."""
 
     def __init__(self, build, target, seconds):
-        self.target, self.seconds = target, seconds
+        self.target, self.seconds, self.told = target, seconds, False
         self.started, self.stopped = time.monotonic(), 0.0
         base = build / "fuzz"
         corpus, artifacts = base / "corpus" / target, base / "artifacts"
@@ -39,7 +40,7 @@ class Run:
         command = [str(build / "tests/fuzz" / f"fuzz_{target}"), str(corpus), str(SOURCE / "corpus" / target), f"-artifact_prefix={artifacts}/{target}-",
                    "-rss_limit_mb=2048", "-malloc_limit_mb=1024", "-max_len=8192" if target not in ("weights", "encoder") else "-max_len=24576", "-print_final_stats=1", "-print_funcs=0",
                    # processor time is limited by the target itself (20 s an input); this is for what waits without computing
-                   "-timeout=300", "-report_slow_units=300", f"-max_total_time={max(1, int(seconds))}"]
+                   "-timeout=300", "-report_slow_units=300"]
         if dictionary.exists():
             command.append(f"-dict={dictionary}")
         if target == "audio":
@@ -57,6 +58,17 @@ class Run:
         self.cpu = usage.ru_utime + usage.ru_stime
         self.process.returncode = os.waitstatus_to_exitcode(status)
         return self.process.returncode
+
+    def computed(self):
+        """Processor seconds, while it runs."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def end(self):
+        if not self.told:
+            self.told = True
+            os.kill(self.process.pid, signal.SIGCONT)
+            os.kill(self.process.pid, signal.SIGINT)
 
     def lasted(self):
         return time.monotonic() - self.started - self.stopped
@@ -123,8 +135,7 @@ def main():
         end = True
         waiting.clear()
         for run in running:
-            os.kill(run.process.pid, signal.SIGCONT)
-            os.kill(run.process.pid, signal.SIGINT)
+            run.end()
 
     signal.signal(signal.SIGTERM, finish)
     signal.signal(signal.SIGINT, finish)
@@ -143,14 +154,16 @@ def main():
                 run.stopped += time.monotonic() - frozen_at
             frozen_at = None
         for run in list(running):
+            if run.computed() >= run.seconds:
+                run.end()
             code = run.poll()
             if code is None:
                 continue
             running.remove(run)
             add_up(args.build.resolve(), run, code)
-            found, left = code not in (0, 72), run.seconds - run.lasted()
+            found, left = code not in (0, 72), run.seconds - run.cpu
             findings += found
-            if left > 5 and not end and not (found and run.lasted() < 10):  # what its own seeds end is not started again
+            if left > 5 and not end and not (found and run.cpu < 10):  # what its own seeds end is not started again
                 waiting.append((run.target, left))
     return 1 if findings else 0
 
