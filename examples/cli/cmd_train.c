@@ -35,13 +35,15 @@ static void report(const oassl_trainer *trainer, const char *run_dir) {
     oassl_trainer_state state = {sizeof state};
     if (oassl_trainer_get_state(trainer, &state) != OASSL_STATUS_OK) return;
     if (common.json)
-        cli_print_json(json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:I}", "step", (json_int_t)state.step, "n_steps",
+        cli_print_json(json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:f}", "step", (json_int_t)state.step, "n_steps",
                                  (json_int_t)state.n_steps, "epoch", (json_int_t)state.epoch, "loss", state.loss,
                                  "val_score", state.val_score, "best_score", state.best_score, "parameters",
-                                 (json_int_t)state.n_parameters, "workspace_bytes", (json_int_t)state.workspace_bytes));
+                                 (json_int_t)state.n_parameters, "workspace_bytes", (json_int_t)state.workspace_bytes, "loader_wait",
+                                 state.wait_share));
     else
-        printf("%s: step %llu of %llu, loss %.4f, validation %.4f (best %.4f)\n", run_dir, (unsigned long long)state.step,
-               (unsigned long long)state.n_steps, state.loss, state.val_score, state.best_score);
+        printf("%s: step %llu of %llu, loss %.4f, validation %.4f (best %.4f), %.1f %% of the time waiting for the loader\n", run_dir,
+               (unsigned long long)state.step, (unsigned long long)state.n_steps, state.loss, state.val_score, state.best_score,
+               100 * state.wait_share);
 }
 
 int cmd_train(int argc, char **argv) {

@@ -166,6 +166,7 @@ typedef struct oassl_trainer_state {
     double best_score;      /* -1 = none yet */
     uint64_t n_parameters;
     uint64_t workspace_bytes;
+    double wait_share;      /* of the time of all steps this trainer made, the part spent waiting for the loader */
 } oassl_trainer_state;
 
 /* One step.  CANCELLED, before it begins, when the progress callback says so. */

@@ -43,6 +43,7 @@ struct oassl_trainer {
     oai_progress_state progress;
     oai_step_result last;
     double lr, step_seconds, wait_seconds; /* of the last step */
+    double all_step_seconds, all_wait_seconds;
 };
 
 static double now(void) {
@@ -317,6 +318,8 @@ static oassl_status step_on(oassl_trainer *t, const oai_batch *batch, double sta
     OAI_TRY(status);
     t->progress.step++;
     t->step_seconds = now() - start;
+    t->all_step_seconds += t->step_seconds;
+    t->all_wait_seconds += t->wait_seconds;
     return t->log ? log_step(t) : OASSL_STATUS_OK;
 }
 
@@ -478,4 +481,5 @@ void oai_trainer_state(const oassl_trainer *t, oassl_trainer_state *out) {
     out->best_score = t->progress.best_score;
     out->n_parameters = (uint64_t)oai_store_n_learned(t->store);
     out->workspace_bytes = oai_step_workspace_bytes(t->step);
+    out->wait_share = t->all_step_seconds > 0 ? t->all_wait_seconds / t->all_step_seconds : 0;
 }

@@ -103,7 +103,7 @@ bad "config.json" -- train $data --out run --resume
 bad "out/run" -- train $data --out out/run $small # `out` is a file
 absent run/last.safetensors run/best.safetensors
 good train $data --out run $small --set n_steps=6 --quiet --json
-json step n_steps loss val_score best_score parameters
+json step n_steps loss val_score best_score parameters loader_wait
 present run/last.safetensors run/best.safetensors run/log.jsonl run/config.json
 [ "$(grep -c '"loss"' run/log.jsonl)" -eq 6 ] || complain "log.jsonl has not six steps"
 grep -q oassl_calibration run/best.safetensors || complain "the confidence was not calibrated"

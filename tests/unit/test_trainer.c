@@ -72,6 +72,8 @@ static void test_the_loss_falls(void **state) {
         if (i < 10) first += s.loss, first_base += s.loss_base;
         if (i >= 50) last += s.loss, last_base += s.loss_base;
     }
+    oassl_trainer_state s = state_of(trainer);
+    assert_true(s.wait_share > 0 && s.wait_share < 1);
     print_message("loss %.3f -> %.3f, base %.3f -> %.3f\n", first / 10, last / 10, first_base / 10, last_base / 10);
     assert_true(last < 0.7 * first);
     assert_true(last_base < 0.9 * first_base);
