@@ -338,6 +338,13 @@ static oassl_status find_layouts(oab_lower *l, const conv *c, dnnl_primitive_des
     return oab_onednn_layout_of(l, pd, dnnl_query_diff_dst_md, 4, c->dst, &out->diff_dst);
 }
 
+/* Of n pictures; 0 = a layout we cannot read. */
+static uint64_t batch_bytes(const oab_layout *layout, int64_t n) {
+    const dnnl_dim_t *strides = NULL;
+    oab_md_strides(&layout->md, &strides);
+    return strides ? (uint64_t)(n * strides[0]) * dnnl_data_type_size(layout->type) : 0;
+}
+
 /* The parts worth making, each with its `pd`; 0 = the batch as a whole. */
 static uint32_t split(const oab_lower *l, const conv *whole, const grad_layouts *g, conv *part,
                       dnnl_primitive_desc_t *out_pd) {
@@ -345,6 +352,7 @@ static uint32_t split(const oab_lower *l, const conv *whole, const grad_layouts 
     uint32_t n = MAX_PARTS;
     while (whole->src[0] % n) n--;
     if (n == 1 || may_be_winograd(l, whole) || 8 * n * oab_md_bytes(&g->diff_weight->md) > data) return 0;
+    if (!batch_bytes(g->src, 1) || !batch_bytes(g->diff_dst, 1)) return 0;
     *part = *whole;
     part->src[0] = part->dst[0] = whole->src[0] / n;
     part->src_in = g->src;
@@ -353,12 +361,6 @@ static uint32_t split(const oab_lower *l, const conv *whole, const grad_layouts 
     const dnnl_status_t status = grad_descriptor_by(l, part, 1, dnnl_convolution_direct, out_pd);
     omp_set_num_threads((int)l->plan->n_threads);
     return status == dnnl_success ? n : 0;
-}
-
-static uint64_t batch_bytes(const oab_layout *layout, int64_t n) {
-    const dnnl_dim_t *strides = NULL;
-    oab_md_strides(&layout->md, &strides);
-    return strides ? (uint64_t)(n * strides[0]) * dnnl_data_type_size(layout->type) : 0;
 }
 
 static oassl_status emit_in_parts(oab_lower *l, const conv *part, uint32_t n, uint32_t x, uint32_t dy,

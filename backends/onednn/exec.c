@@ -123,7 +123,8 @@ static oassl_status add_arg(oassl_backend_exec *exec, uint32_t at, int32_t id, c
         arg->memory = NULL;
         return oab_onednn_fail(plan->instance->host, OASSL_STATUS_OUT_OF_MEMORY, "oneDNN cannot make a memory object");
     }
-    if (plan->buffers[buffer].home == OAB_BOUND) exec->rebind[exec->n_rebind++] = (bound_memory){arg->memory, buffer, offset};
+    if (plan->buffers[buffer].home == OAB_BOUND)
+        exec->rebind[exec->n_rebind++] = (bound_memory){arg->memory, buffer, offset};
     return OASSL_STATUS_OK;
 }
 
@@ -147,7 +148,7 @@ static oassl_status make_args(oassl_backend_exec *exec) {
         if (step->scratch == OAB_NONE) continue;
         for (uint32_t t = 0; t < (step->n_parts ? plan->n_threads : 1); t++)
             OAB_TRY(add_arg(exec, at++, DNNL_ARG_SCRATCHPAD, step->scratch_md, step->scratch,
-                            t * oab_md_bytes(step->scratch_md)));
+                            t * oab_aligned(oab_md_bytes(step->scratch_md))));
     }
     return OASSL_STATUS_OK;
 }

@@ -20,6 +20,10 @@
 #define OAB_ALIGNMENT 64
 #define OAB_MAX_ARGS 16 /* of a primitive, without scratch memory */
 
+static inline uint64_t oab_aligned(uint64_t bytes) {
+    return (bytes + OAB_ALIGNMENT - 1) / OAB_ALIGNMENT * OAB_ALIGNMENT;
+}
+
 struct oassl_backend_instance {
     const oassl_backend_host *host;
     dnnl_engine_t engine;

@@ -52,14 +52,12 @@ static int lower_first(const void *a, const void *b) {
     return *x < *y ? -1 : *x > *y;
 }
 
-static uint64_t rounded(uint64_t bytes) { return (bytes + OAB_ALIGNMENT - 1) / OAB_ALIGNMENT * OAB_ALIGNMENT; }
-
 static uint64_t best_gap(const oab_buffer *b, oab_buffer **alive, uint32_t n_alive) {
-    const uint64_t bytes = rounded(b->bytes);
+    const uint64_t bytes = oab_aligned(b->bytes);
     uint64_t end = 0, best = UINT64_MAX, best_size = UINT64_MAX;
     qsort(alive, n_alive, sizeof *alive, lower_first);
     for (uint32_t k = 0; k < n_alive; k++) {
-        const uint64_t start = alive[k]->offset, stop = start + rounded(alive[k]->bytes);
+        const uint64_t start = alive[k]->offset, stop = start + oab_aligned(alive[k]->bytes);
         if (start > end && start - end >= bytes && start - end < best_size) {
             best = end;
             best_size = start - end;
@@ -88,7 +86,7 @@ oassl_status oab_onednn_place(oassl_backend_plan *plan) {
         for (uint32_t j = 0; j < k; j++)
             if (order[j]->first <= order[k]->last && order[k]->first <= order[j]->last) alive[n_alive++] = order[j];
         order[k]->offset = best_gap(order[k], alive, n_alive);
-        const uint64_t stop = order[k]->offset + rounded(order[k]->bytes);
+        const uint64_t stop = order[k]->offset + oab_aligned(order[k]->bytes);
         if (stop > plan->arena_bytes) plan->arena_bytes = stop;
     }
     oab_onednn_free(host, order);

@@ -191,7 +191,7 @@ static oassl_status emit_primitive(oab_lower *l, dnnl_primitive_desc_t pd, const
     const dnnl_status_t status = dnnl_primitive_create(&primitive, pd);
     if (status != dnnl_success) return oab_onednn_dnnl_error(l, status, "primitive");
     oab_step *step;
-    const oassl_status added = new_step(l, buffers, n, written, scratch_bytes * n_lots, &step);
+    const oassl_status added = new_step(l, buffers, n, written, oab_aligned(scratch_bytes) * n_lots, &step);
     if (added != OASSL_STATUS_OK) {
         dnnl_primitive_destroy(primitive);
         return added;
