@@ -4,8 +4,8 @@
  * oneDNN groups its sums by the number of threads.  Activations then differ in their last places between one thread
  * and two, a RELU whose operand is next to zero changes sides, and gradients jump.  Here a thread sums whole pictures,
  * in short runs of float that are added up in double, and the pictures are added in their order: the same bits from
- * any number of threads.  Both moments are taken in one reading of the data, about the channel's first number, which
- * is near enough to the mean for squares not to cancel; and the RELU's gradient works out again where its operand was
+ * any number of threads.  Both moments are taken in one reading of the data, about a number of the channel, which is
+ * near enough to the mean for squares not to cancel; and the RELU's gradient works out again where its operand was
  * positive. */
 #include <omp.h>
 
@@ -221,8 +221,9 @@ TILE_FNS(apply);
 TILE_FNS(grad_sums);
 TILE_FNS(grad);
 
-static float first_number(const oab_norm *n, const void *x, int64_t c) {
-    const int64_t at = c / n->tile * n->tile_stride + c % n->tile;
+/* From the middle of the first picture: near its edges a convolution's results are unlike the others. */
+static float a_number_of(const oab_norm *n, const void *x, int64_t c) {
+    const int64_t at = c / n->tile * n->tile_stride + c % n->tile + n->area / 2 * n->area_stride;
     return n->is_bf16 ? GET_bf16(x, at) : GET_f32(x, at);
 }
 
@@ -262,8 +263,7 @@ static float *channel_row(const oab_norm *n, double *scratch, int k) {
     return (float *)(void *)(scratch + count_sums(n)) + k * padded_channels(n);
 }
 
-/* x, gamma, beta, running mean, running variance -> y, mean, rstd, new running mean, new running variance (unbiased)
- */
+/* x, gamma, beta, running mean and variance -> y, mean, rstd, new running mean and (unbiased) variance */
 OAB_KERNEL(batch_norm) {
     const oab_norm *n = call->node->extra;
     const float eps = (float)call->node->attrs.f[0];
@@ -272,7 +272,7 @@ OAB_KERNEL(batch_norm) {
                  *const shift = channel_row(n, call->scratch, 2);
     const pass p = {.n = n, .x = call->in[0], .out = call->out[0], .mean = mean, .scale = scale, .shift = shift};
     memset(mean, 0, (size_t)padded_channels(n) * 3 * sizeof *mean);
-    for (int64_t c = 0; c < n->channels; c++) mean[c] = first_number(n, p.x, c);
+    for (int64_t c = 0; c < n->channels; c++) mean[c] = a_number_of(n, p.x, c);
     run(&p, &moments, call->scratch);
     for (int64_t c = 0; c < n->channels; c++) {
         double sum, square;
