@@ -154,20 +154,23 @@ OAB_CLONES static void walk(const pair *k, const scaling *z) {
 
 /* next potentials = reference + ln(scaling); 0 unless every scaling is within the limit */
 OAB_CLONES static int next_potentials(const pair *k, const scaling *z) {
-    const problem *p = k->problem;
+    const int64_t points = k->problem->points, used = k->problem->used;
+    const double *restrict rows = z->a, *restrict nu = z->nu, *restrict columns = z->columns;
+    const double *restrict u_ref = k->u_ref, *restrict v_ref = k->v_ref;
+    double *restrict b_out = z->b, *restrict next_u = z->next_u, *restrict next_v = z->next_v;
     double least = 1.0, most = 1.0;
 #pragma omp simd reduction(min : least) reduction(max : most)
-    for (int64_t j = 0; j < p->used; j++) { /* the padding, too: whole vectors are faster */
-        const int inside = j < p->points;
-        const double row = z->a[j], column = z->nu[j] / z->columns[j];
+    for (int64_t j = 0; j < used; j++) { /* the padding, too: whole vectors are faster */
+        const int inside = j < points;
+        const double row = rows[j], column = nu[j] / columns[j];
         const double a = inside ? row : 1.0, b = inside ? column : 1.0;
         least = a < least ? a : least;
         least = b < least ? b : least;
         most = a > most ? a : most;
         most = b > most ? b : most;
-        z->b[j] = inside ? b : 0.0;
-        z->next_u[j] = k->u_ref[j] + oab_log64(a);
-        z->next_v[j] = k->v_ref[j] + oab_log64(b);
+        b_out[j] = inside ? b : 0.0;
+        next_u[j] = u_ref[j] + oab_log64(a);
+        next_v[j] = v_ref[j] + oab_log64(b);
     }
     return least >= 1.0 / SCALING_LIMIT && most <= SCALING_LIMIT;
 }
