@@ -7,8 +7,6 @@
  * any number of threads.  Both moments are taken in one reading of the data, about a number of the channel, which is
  * near enough to the mean for squares not to cancel; and the RELU's gradient works out again where its operand was
  * positive. */
-#include <omp.h>
-
 #include "internal.h"
 #include "native_math.h"
 

@@ -1,14 +1,12 @@
 /* Reductions.  Axes that are reduced or kept together are merged; then either the innermost axis is reduced (rows are
  * folded to numbers) or kept (rows are added up element by element, a tile of columns at a time).  Sums are carried in
  * double between short runs in float. */
-#include <omp.h>
-
 #include "internal.h"
 #include "native_math.h"
 
 #define TILE 256
 #define RUN 256 /* elements summed in float */
-#define MAX_PARTS 64
+#define PARTS 16 /* of a long sum: the same for any number of threads, and so are the sum's bits */
 
 typedef struct axes { /* merged axes of one kind with their strides in x */
     int32_t rank;
@@ -115,20 +113,11 @@ static float fold_rows(const reduction *r, const float *x, uint32_t op) {
     return (float)(op == OASSL_OP_REDUCE_MEAN ? sum / (double)(r->reduced.count * r->inner) : sum);
 }
 
-/* One long sum: every thread takes a part, the parts are added in order. */
 static double long_sum(const float *x, int64_t n) {
-    double parts[MAX_PARTS] = {0};
-    int used = 1;
-#pragma omp parallel
-    {
-        const int threads = omp_get_num_threads() < MAX_PARTS ? omp_get_num_threads() : MAX_PARTS;
-        const int me = omp_get_thread_num();
-#pragma omp single
-        used = threads;
-        if (me < threads) parts[me] = row_sum(x + n * me / threads, n * (me + 1) / threads - n * me / threads);
-    }
-    double sum = 0;
-    for (int k = 0; k < used; k++) sum += parts[k];
+    double parts[PARTS], sum = 0;
+#pragma omp parallel for schedule(static)
+    for (int p = 0; p < PARTS; p++) parts[p] = row_sum(x + n * p / PARTS, n * (p + 1) / PARTS - n * p / PARTS);
+    for (int p = 0; p < PARTS; p++) sum += parts[p];
     return sum;
 }
 
@@ -188,27 +177,19 @@ static void reduce_columns(const reduction *r, const float *x, float *y, uint32_
     }
 }
 
-/* Few columns under many rows (the gradient of a bias): threads share the rows. */
+/* Few columns under many rows (the gradient of a bias): parts of the rows at once. */
 static void sum_tall(const reduction *r, const float *x, float *y, uint32_t op) {
-    double parts[MAX_PARTS][TILE];
-    int used = 1;
-#pragma omp parallel
-    {
-        const int threads = omp_get_num_threads() < MAX_PARTS ? omp_get_num_threads() : MAX_PARTS;
-        const int me = omp_get_thread_num();
-#pragma omp single
-        used = threads;
-        if (me < threads) {
-            for (int64_t k = 0; k < r->inner; k++) parts[me][k] = 0;
-            const int64_t end = r->reduced.count * (me + 1) / threads;
-            for (int64_t k = r->reduced.count * me / threads; k < end; k++)
-                tile_add(parts[me], x + offset_of(&r->reduced, k), r->inner);
-        }
+    double parts[PARTS][TILE] = {{0}};
+#pragma omp parallel for schedule(static)
+    for (int p = 0; p < PARTS; p++) {
+        const int64_t end = r->reduced.count * (p + 1) / PARTS;
+        for (int64_t k = r->reduced.count * p / PARTS; k < end; k++)
+            tile_add(parts[p], x + offset_of(&r->reduced, k), r->inner);
     }
     const double scale = op == OASSL_OP_REDUCE_MEAN ? 1.0 / (double)r->reduced.count : 1.0;
     for (int64_t k = 0; k < r->inner; k++) {
         double sum = 0;
-        for (int p = 0; p < used; p++) sum += parts[p][k];
+        for (int p = 0; p < PARTS; p++) sum += parts[p][k];
         y[k] = (float)(sum * scale);
     }
 }
