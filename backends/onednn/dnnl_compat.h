@@ -24,7 +24,7 @@ typedef struct oab_pool_geometry {
 
 #define OAB_MD(md) (md)
 #define OAB_ARG_SCALES(arg) (DNNL_ARG_ATTR_SCALES | (arg))
-enum { OAB_NORM_GRAD_WANTS_SHIFT = 0, OAB_SCALES_ARE_ARGUMENTS = 1 };
+enum { OAB_SCALES_ARE_ARGUMENTS = 1 };
 /* 3 has none for x86: direct ones are made instead. */
 #define OAB_WINOGRAD dnnl_convolution_direct
 static inline dnnl_status_t oab_md_strided(oab_md *md, int rank, const dnnl_dims_t dims, dnnl_data_type_t type,
@@ -134,23 +134,12 @@ static inline dnnl_status_t oab_pd_pool_grad(dnnl_primitive_desc_t *pd, dnnl_eng
     return dnnl_pooling_backward_primitive_desc_create(pd, engine, alg, *diff_src, *diff_dst, g->stride, g->kernel,
                                                        dense, g->pad, g->pad, hint, attr);
 }
-static inline dnnl_status_t oab_pd_norm_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t prop,
-                                                const oab_md *md, float eps, unsigned flags,
-                                                const_dnnl_primitive_attr_t attr) {
-    return dnnl_batch_normalization_forward_primitive_desc_create(pd, engine, prop, *md, *md, eps, flags, attr);
-}
-static inline dnnl_status_t oab_pd_norm_grad(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *md,
-                                             float eps, unsigned flags, dnnl_primitive_desc_t hint,
-                                             const_dnnl_primitive_attr_t attr) {
-    return dnnl_batch_normalization_backward_primitive_desc_create(pd, engine, dnnl_backward, *md, *md, *md, eps,
-                                                                   flags, hint, attr);
-}
 
 #else /* oneDNN 2.x */
 
 #define OAB_MD(md) (&(md))
 #define OAB_ARG_SCALES(arg) (arg)
-enum { OAB_NORM_GRAD_WANTS_SHIFT = 1 /* asks for it and does not use it */, OAB_SCALES_ARE_ARGUMENTS = 0 };
+enum { OAB_SCALES_ARE_ARGUMENTS = 0 };
 #define OAB_WINOGRAD dnnl_convolution_winograd
 static inline dnnl_status_t oab_md_strided(oab_md *md, int rank, const dnnl_dims_t dims, dnnl_data_type_t type,
                                            const dnnl_dims_t strides) {
@@ -245,20 +234,6 @@ static inline dnnl_status_t oab_pd_pool_grad(dnnl_primitive_desc_t *pd, dnnl_eng
     dnnl_pooling_desc_t op;
     dnnl_status_t status =
         dnnl_pooling_backward_desc_init(&op, alg, diff_src, diff_dst, g->stride, g->kernel, g->pad, g->pad);
-    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, hint) : status;
-}
-static inline dnnl_status_t oab_pd_norm_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t prop,
-                                                const oab_md *md, float eps, unsigned flags,
-                                                const_dnnl_primitive_attr_t attr) {
-    dnnl_batch_normalization_desc_t op;
-    dnnl_status_t status = dnnl_batch_normalization_forward_desc_init(&op, prop, md, eps, flags);
-    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, NULL) : status;
-}
-static inline dnnl_status_t oab_pd_norm_grad(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *md,
-                                             float eps, unsigned flags, dnnl_primitive_desc_t hint,
-                                             const_dnnl_primitive_attr_t attr) {
-    dnnl_batch_normalization_desc_t op;
-    dnnl_status_t status = dnnl_batch_normalization_backward_desc_init(&op, dnnl_backward, md, md, eps, flags);
     return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, hint) : status;
 }
 

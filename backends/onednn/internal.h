@@ -235,7 +235,7 @@ oassl_status oab_onednn_quantize(oab_lower *l, float src_scale, float dst_scale,
 /* memory.c */
 oassl_status oab_onednn_place(oassl_backend_plan *plan);
 
-/* dnnl_conv.c, dnnl_matmul.c, dnnl_pool.c, dnnl_norm.c */
+/* dnnl_conv.c, dnnl_matmul.c, dnnl_pool.c, norm.c */
 oassl_status oab_onednn_lower_conv(oab_lower *l);
 oassl_status oab_onednn_lower_conv_grad_input(oab_lower *l);
 oassl_status oab_onednn_lower_conv_grad_weight(oab_lower *l);
@@ -275,7 +275,9 @@ OAB_KERNEL(scatter_add);
 OAB_KERNEL(sinkhorn);
 OAB_KERNEL(sinkhorn_grad);
 OAB_KERNEL(batch_norm);
+OAB_KERNEL(batch_norm_infer);
 OAB_KERNEL(batch_norm_grad);
+OAB_KERNEL(batch_norm_infer_grad);
 typedef struct oab_norm { /* how the operand of a batch normalisation lies in memory; strides in elements */
     int64_t batch, channels, area;
     int64_t tile; /* channels that lie side by side and are computed together: 16, 8 or 1 */

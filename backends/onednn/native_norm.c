@@ -1,5 +1,5 @@
-/* Batch normalisation with the statistics of the batch, and its gradient, in the layout that a convolution left, with
- * the RELU after it where pattern.c found one.
+/* Batch normalisation, with the statistics of the batch or with given ones, and its gradient, in the layout that a
+ * convolution left, with the RELU after it where pattern.c found one.
  *
  * oneDNN groups its sums by the number of threads.  Activations then differ in their last places between one thread
  * and two, a RELU whose operand is next to zero changes sides, and gradients jump.  Here a thread sums whole pictures,
@@ -261,58 +261,87 @@ static float *channel_row(const oab_norm *n, double *scratch, int k) {
     return (float *)(void *)(scratch + count_sums(n)) + k * padded_channels(n);
 }
 
+/* rows: mean, scale, shift, level, slope */
+static pass pass_with(const oab_call *call, float *rows[5]) {
+    const oab_norm *n = call->node->extra;
+    for (int k = 0; k < 5; k++) rows[k] = channel_row(n, call->scratch, k);
+    memset(rows[0], 0, (size_t)padded_channels(n) * 5 * sizeof *rows[0]);
+    return (pass){.n = n,
+                  .x = call->in[0],
+                  .out = call->out[0],
+                  .mean = rows[0],
+                  .scale = rows[1],
+                  .shift = rows[2],
+                  .level = rows[3],
+                  .slope = rows[4]};
+}
+
+static float rstd_of(float variance, const oab_node *node) { return 1.0f / sqrtf(variance + (float)node->attrs.f[0]); }
+
 /* x, gamma, beta, running mean and variance -> y, mean, rstd, new running mean and (unbiased) variance */
 OAB_KERNEL(batch_norm) {
-    const oab_norm *n = call->node->extra;
-    const float eps = (float)call->node->attrs.f[0];
+    float *rows[5];
+    const pass p = pass_with(call, rows);
+    const oab_norm *n = p.n;
     const double fresh = call->node->attrs.f[1], count = (double)(n->batch * n->area);
-    float *const mean = channel_row(n, call->scratch, 0), *const scale = channel_row(n, call->scratch, 1),
-                 *const shift = channel_row(n, call->scratch, 2);
-    const pass p = {.n = n, .x = call->in[0], .out = call->out[0], .mean = mean, .scale = scale, .shift = shift};
-    memset(mean, 0, (size_t)padded_channels(n) * 3 * sizeof *mean);
-    for (int64_t c = 0; c < n->channels; c++) mean[c] = a_number_of(n, p.x, c);
+    for (int64_t c = 0; c < n->channels; c++) rows[0][c] = a_number_of(n, p.x, c);
     run(&p, &moments, call->scratch);
     for (int64_t c = 0; c < n->channels; c++) {
         double sum, square;
         add_pictures(n, call->scratch, c, &sum, &square);
-        const double off = sum / count, centre = mean[c] + off, spread = square / count - off * off;
+        const double off = sum / count, mean = rows[0][c] + off, spread = square / count - off * off;
         const double var = spread < 0 ? 0 : spread, unbiased = count > 1 ? var * count / (count - 1) : var;
-        const float rstd = 1.0f / sqrtf((float)var + eps);
-        mean[c] = (float)centre;
-        scale[c] = call->in[1][c] * rstd;
-        shift[c] = call->in[2][c];
-        if (call->out[1]) call->out[1][c] = mean[c];
+        const float rstd = rstd_of((float)var, call->node);
+        rows[0][c] = (float)mean;
+        rows[1][c] = call->in[1][c] * rstd;
+        rows[2][c] = call->in[2][c];
+        if (call->out[1]) call->out[1][c] = (float)mean;
         if (call->out[2]) call->out[2][c] = rstd;
-        if (call->out[3]) call->out[3][c] = (float)((1 - fresh) * (double)call->in[3][c] + fresh * centre);
+        if (call->out[3]) call->out[3][c] = (float)((1 - fresh) * (double)call->in[3][c] + fresh * mean);
         if (call->out[4]) call->out[4][c] = (float)((1 - fresh) * (double)call->in[4][c] + fresh * unbiased);
     }
     run(&p, &apply, NULL);
     return OASSL_STATUS_OK;
 }
 
-/* x, gamma, mean, rstd, dy, beta (with the RELU) -> dx, dgamma, dbeta */
-OAB_KERNEL(batch_norm_grad) {
-    const oab_norm *n = call->node->extra;
+/* x, gamma, beta, mean, variance -> y */
+OAB_KERNEL(batch_norm_infer) {
+    float *rows[5];
+    const pass p = pass_with(call, rows);
+    for (int64_t c = 0; c < p.n->channels; c++) {
+        rows[0][c] = call->in[3][c];
+        rows[1][c] = call->in[1][c] * rstd_of(call->in[4][c], call->node);
+        rows[2][c] = call->in[2][c];
+    }
+    run(&p, &apply, NULL);
+    return OASSL_STATUS_OK;
+}
+
+/* x, gamma, mean, rstd (or variance, if given), dy, beta (with the RELU) -> dx, dgamma, dbeta */
+static oassl_status gradient(const oab_call *call, int given) {
+    float *rows[5];
+    pass p = pass_with(call, rows);
+    const oab_norm *n = p.n;
     const double count = (double)(n->batch * n->area);
-    float *rows[5]; /* mean, scale, shift, level, slope */
-    for (int k = 0; k < 5; k++) rows[k] = channel_row(n, call->scratch, k);
-    const pass p = {n, call->in[0], call->in[4], call->out[0], rows[0], rows[1], rows[2], rows[3], rows[4]};
-    memset(rows[0], 0, (size_t)padded_channels(n) * 5 * sizeof *rows[0]);
+    p.dy = call->in[4];
     for (int64_t c = 0; c < n->channels; c++) {
         rows[0][c] = call->in[2][c];
-        rows[1][c] = call->in[1][c] * call->in[3][c];
+        rows[1][c] = call->in[1][c] * (given ? rstd_of(call->in[3][c], call->node) : call->in[3][c]);
         rows[2][c] = n->relu ? call->in[5][c] : 0;
     }
     run(&p, &grad_sums, call->scratch);
     for (int64_t c = 0; c < n->channels; c++) {
-        const double rstd = call->in[3][c], scale = rows[1][c];
+        const double rstd = given ? rstd_of(call->in[3][c], call->node) : call->in[3][c], scale = rows[1][c];
         double sum, product;
         add_pictures(n, call->scratch, c, &sum, &product);
-        rows[3][c] = (float)(scale * sum / count);
-        rows[4][c] = (float)(scale * rstd * rstd * product / count);
+        rows[3][c] = given ? 0 : (float)(scale * sum / count);
+        rows[4][c] = given ? 0 : (float)(scale * rstd * rstd * product / count);
         if (call->out[1]) call->out[1][c] = (float)(product * rstd);
         if (call->out[2]) call->out[2][c] = (float)sum;
     }
     if (call->out[0]) run(&p, &grad, NULL);
     return OASSL_STATUS_OK;
 }
+
+OAB_KERNEL(batch_norm_grad) { return gradient(call, 0); }
+OAB_KERNEL(batch_norm_infer_grad) { return gradient(call, 1); }

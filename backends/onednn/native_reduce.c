@@ -5,7 +5,7 @@
 #include "native_math.h"
 
 #define TILE 256
-#define RUN 256 /* elements summed in float */
+#define RUN 256  /* elements summed in float */
 #define PARTS 16 /* of a long sum: the same for any number of threads, and so are the sum's bits */
 
 typedef struct axes { /* merged axes of one kind with their strides in x */
