@@ -227,8 +227,8 @@ static oassl_status inflate_all(const oai_host *host, const uint8_t *packed, uin
 
 /* Bytes of the member in the file, after comparing its local header with the directory. */
 static oassl_status locate(const oai_npz *file, const member *m, const uint8_t **out_packed) {
-    const uint8_t *local = file->map.data + m->offset;
-    if (!inside(file, m->offset, LOCAL_BYTES) || get(local, 4) != LOCAL_SIGNATURE)
+    const uint8_t *local = inside(file, m->offset, LOCAL_BYTES) ? file->map.data + m->offset : NULL;
+    if (!local || get(local, 4) != LOCAL_SIGNATURE)
         return oai_fail(OASSL_STATUS_FORMAT, "no local header where the zip directory says");
     size_t name_bytes = get(local + 26, 2), extra_bytes = get(local + 28, 2), expected = strlen(m->name) + 4;
     uint64_t start = m->offset + LOCAL_BYTES + name_bytes + extra_bytes;

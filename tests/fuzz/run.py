@@ -39,8 +39,9 @@ class Run:
         dictionary = SOURCE / "dict" / f"{target}.txt"
         command = [str(build / "tests/fuzz" / f"fuzz_{target}"), str(corpus), str(SOURCE / "corpus" / target), f"-artifact_prefix={artifacts}/{target}-",
                    "-rss_limit_mb=2048", "-malloc_limit_mb=1024", "-max_len=8192" if target not in ("weights", "encoder") else "-max_len=24576", "-print_final_stats=1", "-print_funcs=0",
-                   # processor time is limited by the target itself (20 s an input); this is for what waits without computing
-                   "-timeout=300", "-report_slow_units=300"]
+                   # processor time is limited by the target itself (20 s an input); this is for what waits without computing,
+                   # longer than anybody should make it stand still by --yield-to: that counts
+                   "-timeout=3000", "-report_slow_units=300"]
         if dictionary.exists():
             command.append(f"-dict={dictionary}")
         if target == "audio":
