@@ -108,6 +108,7 @@ static oassl_status check_shape(const oai_npy *array, int32_t rank, int64_t rows
 static oassl_status take_ids(oai_caption_features *features, const oai_npy *array) {
     OAI_TRY(check_shape(array, 1, -1, "a list of ids"));
     if (array->shape[0] >= UINT32_MAX) return oai_fail(OASSL_STATUS_FORMAT, "too many ids");
+    if (array->shape[0] > 0 && array->bytes == 0) return oai_fail(OASSL_STATUS_FORMAT, "ids: all are empty");
     features->n_samples = array->shape[0];
     features->ids = oai_calloc(features->host, (size_t)features->n_samples + 1, sizeof *features->ids);
     if (!features->ids) return oai_no_memory((size_t)features->n_samples * sizeof *features->ids, "ids");
