@@ -209,7 +209,6 @@ for pause in 0 0.013 0.029 0.051 0.083 0.117; do
     for leftover in killed/*.tmp-*; do [ -e "$leftover" ] && complain "$leftover is still there"; done
 done
 
-echo "$failures failures"
 # ---- the gray from which a mask counts --------------------------------------------------------------------------------
 
 # A mask of gray 100 left and 200 right, and a map that is high on the left only.
@@ -232,4 +231,5 @@ sys.exit(abs(f["mean_ciou"]["value"] - float(sys.argv[1])) > 1e-6)' ${case#* } |
     bad "mask-threshold" -- metrics --protocol canonical --maps left.npy --gt gray.jsonl --mask-threshold 256
 fi
 
+echo "$failures failures"
 [ $failures -eq 0 ]
