@@ -13,7 +13,7 @@
 typedef dnnl_memory_desc_t oab_md;
 
 typedef struct oab_conv_geometry {
-    dnnl_dims_t stride, dilation, pad; /* dilation 0 = dense, as oneDNN counts it */
+    dnnl_dims_t stride, dilation, pad, pad_end; /* dilation 0 = dense, as oneDNN counts it */
 } oab_conv_geometry;
 
 typedef struct oab_pool_geometry {
@@ -95,15 +95,15 @@ static inline dnnl_status_t oab_pd_conv_forward(dnnl_primitive_desc_t *pd, dnnl_
                                                 const_dnnl_primitive_attr_t attr) {
     return dnnl_convolution_forward_primitive_desc_create(pd, engine, prop, algorithm, *src, *weight,
                                                           bias ? *bias : NULL, *dst, g->stride, g->dilation, g->pad,
-                                                          g->pad, attr);
+                                                          g->pad_end, attr);
 }
 static inline dnnl_status_t oab_pd_conv_grad_input(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
                                                    dnnl_alg_kind_t algorithm, const oab_md *diff_src,
                                                    const oab_md *weight, const oab_md *diff_dst,
                                                    const oab_conv_geometry *g, dnnl_primitive_desc_t hint,
                                                    const_dnnl_primitive_attr_t attr) {
-    return dnnl_convolution_backward_data_primitive_desc_create(pd, engine, algorithm, *diff_src, *weight, *diff_dst,
-                                                                g->stride, g->dilation, g->pad, g->pad, hint, attr);
+    return dnnl_convolution_backward_data_primitive_desc_create(
+        pd, engine, algorithm, *diff_src, *weight, *diff_dst, g->stride, g->dilation, g->pad, g->pad_end, hint, attr);
 }
 static inline dnnl_status_t oab_pd_conv_grad_weight(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
                                                     dnnl_alg_kind_t algorithm, const oab_md *src,
@@ -111,8 +111,8 @@ static inline dnnl_status_t oab_pd_conv_grad_weight(dnnl_primitive_desc_t *pd, d
                                                     const oab_conv_geometry *g, dnnl_primitive_desc_t hint,
                                                     const_dnnl_primitive_attr_t attr) {
     return dnnl_convolution_backward_weights_primitive_desc_create(pd, engine, algorithm, *src, *diff_weight, NULL,
-                                                                   *diff_dst, g->stride, g->dilation, g->pad, g->pad,
-                                                                   hint, attr);
+                                                                   *diff_dst, g->stride, g->dilation, g->pad,
+                                                                   g->pad_end, hint, attr);
 }
 static inline dnnl_status_t oab_pd_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *src,
                                           const oab_md *weight, const oab_md *bias, const oab_md *dst,
@@ -189,7 +189,7 @@ static inline dnnl_status_t oab_pd_conv_forward(dnnl_primitive_desc_t *pd, dnnl_
                                                 const_dnnl_primitive_attr_t attr) {
     dnnl_convolution_desc_t op;
     dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(&op, prop, algorithm, src, weight, bias, dst,
-                                                                      g->stride, g->dilation, g->pad, g->pad);
+                                                                      g->stride, g->dilation, g->pad, g->pad_end);
     return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, NULL) : status;
 }
 static inline dnnl_status_t oab_pd_conv_grad_input(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
@@ -198,8 +198,8 @@ static inline dnnl_status_t oab_pd_conv_grad_input(dnnl_primitive_desc_t *pd, dn
                                                    const oab_conv_geometry *g, dnnl_primitive_desc_t hint,
                                                    const_dnnl_primitive_attr_t attr) {
     dnnl_convolution_desc_t op;
-    dnnl_status_t status = dnnl_dilated_convolution_backward_data_desc_init(&op, algorithm, diff_src, weight, diff_dst,
-                                                                            g->stride, g->dilation, g->pad, g->pad);
+    dnnl_status_t status = dnnl_dilated_convolution_backward_data_desc_init(
+        &op, algorithm, diff_src, weight, diff_dst, g->stride, g->dilation, g->pad, g->pad_end);
     return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, hint) : status;
 }
 static inline dnnl_status_t oab_pd_conv_grad_weight(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
@@ -209,7 +209,7 @@ static inline dnnl_status_t oab_pd_conv_grad_weight(dnnl_primitive_desc_t *pd, d
                                                     const_dnnl_primitive_attr_t attr) {
     dnnl_convolution_desc_t op;
     dnnl_status_t status = dnnl_dilated_convolution_backward_weights_desc_init(
-        &op, algorithm, src, diff_weight, NULL, diff_dst, g->stride, g->dilation, g->pad, g->pad);
+        &op, algorithm, src, diff_weight, NULL, diff_dst, g->stride, g->dilation, g->pad, g->pad_end);
     return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, hint) : status;
 }
 static inline dnnl_status_t oab_pd_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const oab_md *src,

@@ -11,6 +11,7 @@ typedef struct conv {
     oab_md src_md, weight_md, dst_md, bias_md;
     const oab_layout *src_in, *dst_in; /* layouts of more pictures to be read in; NULL: oneDNN's choice */
     oab_quantized quantized;           /* of an 8-bit one; weights owned */
+    int folded;                        /* by fold_stride */
     float sum_scale;
 } conv;
 
@@ -70,7 +71,7 @@ static void describe(const oab_lower *l, uint32_t src, uint32_t weight, uint32_t
     *c = (conv){.weight_rank = 4, .sum_scale = 1};
     for (int k = 0; k < 2; k++) {
         c->geometry.stride[k] = a[k];
-        c->geometry.pad[k] = a[2 + k];
+        c->geometry.pad[k] = c->geometry.pad_end[k] = a[2 + k];
         c->geometry.dilation[k] = a[4 + k] - 1;
     }
     shape_of(l, src, c->src);
@@ -196,6 +197,18 @@ static oassl_status emit_summand(oab_lower *l, const conv *c, const oab_layout *
     return oab_onednn_copy(l, other, dst_buffer, oab_md_bytes(&dst->md));
 }
 
+/* A folded source is the same memory, seen with other extents. */
+static oassl_status src_buffer_of(oab_lower *l, const conv *c, const oab_layout *layout, uint32_t *out_buffer) {
+    const uint32_t value = oab_onednn_operand(l, l->current, 0);
+    dnnl_dims_t dims, strides;
+    if (c->folded) {
+        shape_of(l, value, dims);
+        channels_last(dims, strides);
+        OAB_TRY(oab_onednn_strided_layout(l, 4, dims, strides, c->src_type, &layout));
+    }
+    return oab_onednn_form(l, value, layout, out_buffer);
+}
+
 static oassl_status emit_forward(oab_lower *l, const conv *c, dnnl_primitive_desc_t pd) {
     const oab_layout *src, *weight, *dst;
     oab_arg args[7];
@@ -203,7 +216,7 @@ static oassl_status emit_forward(oab_lower *l, const conv *c, dnnl_primitive_des
     OAB_TRY(oab_onednn_layout_of(l, pd, dnnl_query_src_md, 4, c->src, &src));
     OAB_TRY(oab_onednn_layout_of(l, pd, dnnl_query_weights_md, c->weight_rank, c->weight, &weight));
     OAB_TRY(oab_onednn_layout_of(l, pd, dnnl_query_dst_md, 4, c->dst, &dst));
-    OAB_TRY(oab_onednn_form(l, oab_onednn_operand(l, l->current, 0), src, &src_buffer));
+    OAB_TRY(src_buffer_of(l, c, src, &src_buffer));
     OAB_TRY(weight_buffer(l, c, weight, &weights));
     OAB_TRY(bias_arg(l, c, &args[3]));
     OAB_TRY(scale_args(l, c, &args[4]));
@@ -215,19 +228,59 @@ static oassl_status emit_forward(oab_lower *l, const conv *c, dnnl_primitive_des
     return oab_onednn_emit_primitive(l, pd, args, 7, 1);
 }
 
+/* Tap x of a row becomes channel group x mod s of tap x / s, after `before` zeros. */
+static oassl_status fold_weights(const oab_lower *l, conv *c, int64_t s, int64_t before, int64_t folded_width) {
+    const int64_t kernels = c->weight[0], channels = c->weight[1], rows = c->weight[2], width = c->weight[3];
+    const int8_t *from = c->quantized.weights;
+    int8_t *to = oab_onednn_alloc(l->host, (uint64_t)(kernels * s * channels * rows * folded_width));
+    if (!to) return OASSL_STATUS_OUT_OF_MEMORY;
+    c->quantized.weights = to;
+    for (int64_t k = 0; k < kernels; k++)
+        for (int64_t i = 0; i < channels; i++)
+            for (int64_t y = 0; y < rows; y++)
+                for (int64_t x = 0; x < width; x++) {
+                    const int64_t at = before + x, channel = at % s * channels + i;
+                    to[((k * s * channels + channel) * rows + y) * folded_width + at / s] =
+                        from[((k * channels + i) * rows + y) * width + x];
+                }
+    oab_onednn_free(l->host, (void *)(uintptr_t)from);
+    return OASSL_STATUS_OK;
+}
+
+/* 8-bit products come four channels at a time, three of which are nothing in a picture of one channel.  Where the
+ * stride is s, s neighbours in a row with channels innermost are one pixel of s times the channels in a row of stride
+ * 1; the kernel, begun with zeros to fit, is folded in the same way. */
+static oassl_status fold_stride(const oab_lower *l, conv *c) {
+    oab_conv_geometry *g = &c->geometry;
+    const int64_t s = g->stride[1], width = c->weight[3], in = c->src[3] / s;
+    const int64_t pad = (g->pad[1] + s - 1) / s, before = pad * s - g->pad[1];
+    const int64_t folded_width = (before + width + s - 1) / s, pad_end = c->dst[3] - 1 + folded_width - pad - in;
+    const int fits = s > 1 && s * c->src[1] <= 4 && c->src[3] % s == 0 && !g->dilation[1] && c->weight_rank == 4;
+    if (!fits || folded_width >= width || pad_end < 0) return OASSL_STATUS_OK;
+    OAB_TRY(fold_weights(l, c, s, before, folded_width));
+    c->folded = 1;
+    c->src[1] = c->weight[1] = s * c->src[1];
+    c->src[3] = in;
+    c->weight[3] = folded_width;
+    g->stride[1] = 1;
+    g->pad[1] = pad;
+    g->pad_end[1] = pad_end;
+    return OASSL_STATUS_OK;
+}
+
 static oassl_status quantize(oab_lower *l, conv *c) {
     const oab_fusion *fusion = &l->fusions[l->current];
     const float dst_scale = is_8bit(c->dst_type) ? l->values[fusion->result].scale : 1.0f;
     if (fusion->sum != OAB_NONE && is_8bit(c->dst_type)) c->sum_scale = l->values[fusion->sum].scale;
-    return oab_onednn_quantize(l, l->values[oab_onednn_operand(l, l->current, 0)].scale, dst_scale, &c->quantized);
+    OAB_TRY(oab_onednn_quantize(l, l->values[oab_onednn_operand(l, l->current, 0)].scale, dst_scale, &c->quantized));
+    return fold_stride(l, c);
 }
 
 static oassl_status lower_conv_with(oab_lower *l, conv *c, dnnl_status_t *out_status) {
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
     oassl_status result = is_8bit(c->src_type) ? quantize(l, c) : OASSL_STATUS_OK;
-    if (result != OASSL_STATUS_OK) return result;
-    *out_status = make_descriptors(c);
+    *out_status = result == OASSL_STATUS_OK ? make_descriptors(c) : dnnl_out_of_memory;
     if (*out_status == dnnl_success) *out_status = fused_attr(l, c, &attr);
     if (*out_status == dnnl_success)
         *out_status =
