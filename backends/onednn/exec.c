@@ -92,13 +92,13 @@ static oassl_status make_arena(oassl_backend_exec *exec) {
     const oassl_backend_plan *plan = exec->plan;
     const oassl_backend_host *host = plan->instance->host;
     if (!plan->arena_bytes) return OASSL_STATUS_OK;
-    const int large = plan->arena_bytes >= 4 * (uint64_t)HUGE_PAGE;
+    const int large = plan->arena_bytes >= HUGE_PAGE;
     exec->arena = host->alloc(host->user, plan->arena_bytes, large ? HUGE_PAGE : OAB_ALIGNMENT);
     if (!exec->arena)
         return oab_onednn_fail(host, OASSL_STATUS_OUT_OF_MEMORY,
                                "oneDNN backend: no memory for a workspace of %llu MiB",
                                (unsigned long long)(plan->arena_bytes >> 20));
-    /* Best effort: fewer page faults and TLB misses on workspaces of gigabytes. */
+    /* Best effort: fewer page faults and TLB misses. */
     if (large) madvise(exec->arena, plan->arena_bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
     return OASSL_STATUS_OK;
 }

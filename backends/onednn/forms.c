@@ -81,7 +81,7 @@ static dnnl_status_t run_reorder(oab_lower *l, dnnl_primitive_desc_t pd, const o
 oassl_status oab_onednn_pack(oab_lower *l, const void *data, const oab_layout *from, const oab_layout *to,
                              uint32_t *out_buffer) {
     const uint64_t bytes = oab_md_bytes(&to->md);
-    void *packed = oab_onednn_keep(l, bytes);
+    void *packed = oab_onednn_keep_packed(l, bytes);
     if (!packed) return OASSL_STATUS_OUT_OF_MEMORY;
     dnnl_primitive_desc_t pd;
     dnnl_status_t status = oab_pd_reorder(&pd, l->engine, &from->md, &to->md, NULL);

@@ -107,6 +107,8 @@ struct oassl_backend_plan {
     uint32_t n_steps, cap_steps;
     uint32_t n_values;
     uint32_t *bound; /* [n_values] buffer bound by the caller or OAB_NONE */
+    char *slab; /* of packed parameters: what is left of the last one */
+    uint64_t slab_left;
     uint64_t arena_bytes, prepacked_bytes;
 };
 
@@ -167,6 +169,7 @@ oassl_status oab_onednn_native(oab_lower *l, oab_kernel kernel, uint32_t in_plac
 
 /* steps.c: buffers, layouts and steps; forms.c: places of values */
 void *oab_onednn_keep(oab_lower *l, uint64_t bytes); /* zeroed, freed with the plan; NULL after setting the error */
+void *oab_onednn_keep_packed(oab_lower *l, uint64_t bytes); /* not zeroed */
 oassl_status oab_onednn_buffer(oab_lower *l, uint64_t bytes, uint32_t *out_buffer);
 oassl_status oab_onednn_plain_layout(oab_lower *l, int32_t rank, const int64_t *dims, const oab_layout **out_layout);
 oassl_status oab_onednn_strided_layout(oab_lower *l, int32_t rank, const int64_t *dims, const int64_t *strides,
@@ -292,6 +295,7 @@ oassl_status oab_onednn_sinkhorn_extra(oab_lower *l, uint32_t node, const void *
 oassl_status oab_onednn_fail(const oassl_backend_host *host, oassl_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void *oab_onednn_alloc(const oassl_backend_host *host, uint64_t bytes); /* zeroed; NULL after setting the error */
+void *oab_onednn_alloc_raw(const oassl_backend_host *host, uint64_t bytes); /* not zeroed */
 void oab_onednn_free(const oassl_backend_host *host, void *memory);
 int64_t oab_onednn_count(const oassl_graph_value *value);
 

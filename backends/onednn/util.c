@@ -13,13 +13,17 @@ oassl_status oab_onednn_fail(const oassl_backend_host *host, oassl_status status
     return host->fail(host->user, status, text);
 }
 
-void *oab_onednn_alloc(const oassl_backend_host *host, uint64_t bytes) {
+void *oab_onednn_alloc_raw(const oassl_backend_host *host, uint64_t bytes) {
     void *memory = host->alloc(host->user, bytes ? bytes : 1, OAB_ALIGNMENT);
-    if (memory)
-        memset(memory, 0, bytes);
-    else
+    if (!memory)
         oab_onednn_fail(host, OASSL_STATUS_OUT_OF_MEMORY, "oneDNN backend: no memory for %llu bytes",
                         (unsigned long long)bytes);
+    return memory;
+}
+
+void *oab_onednn_alloc(const oassl_backend_host *host, uint64_t bytes) {
+    void *memory = oab_onednn_alloc_raw(host, bytes);
+    if (memory) memset(memory, 0, bytes);
     return memory;
 }
 

@@ -9,12 +9,12 @@
 #define ALIGNMENT 64
 #define HUGE_PAGE ((size_t)2 << 20)
 
-/* Blocks of many megabytes (weights, workspaces) are soon written from end to end: by huge pages, where the system has
+/* Blocks of megabytes (weights, workspaces) are soon written from end to end: by huge pages, where the system has
  * them, the kernel is asked for them 512 times less often, which is most of the time of making a plan. */
 static void *default_alloc(void *user, size_t bytes, size_t alignment) {
     (void)user;
     void *memory = NULL;
-    int large = bytes >= 2 * HUGE_PAGE;
+    int large = bytes >= HUGE_PAGE;
     if (large && alignment < HUGE_PAGE) alignment = HUGE_PAGE;
     if (posix_memalign(&memory, alignment, bytes ? bytes : 1) != 0) return NULL;
     if (large) madvise(memory, bytes, MADV_HUGEPAGE);
