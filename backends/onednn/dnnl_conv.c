@@ -22,21 +22,13 @@ static void shape_of(const oab_lower *l, uint32_t value, dnnl_dims_t dims) {
 
 static int is_8bit(dnnl_data_type_t type) { return type == dnnl_u8 || type == dnnl_s8; }
 
-/* 8-bit convolutions are fastest, and summands of two types fit together, with channels innermost. */
-static void channels_last(const dnnl_dims_t dims, dnnl_dims_t strides) {
-    strides[1] = 1;
-    strides[3] = dims[1];
-    strides[2] = dims[1] * dims[3];
-    strides[0] = dims[1] * dims[3] * dims[2];
-}
-
 static dnnl_status_t make_descriptors(conv *c) {
     const dnnl_dims_t one = {1};
     dnnl_dims_t src_strides, dst_strides;
     dnnl_status_t status;
     if (is_8bit(c->src_type)) {
-        channels_last(c->src, src_strides);
-        channels_last(c->dst, dst_strides);
+        oab_channels_last(c->src, src_strides);
+        oab_channels_last(c->dst, dst_strides);
         status = oab_md_strided(&c->src_md, 4, c->src, c->src_type, src_strides);
         if (status == dnnl_success) status = oab_md_strided(&c->dst_md, 4, c->dst, c->dst_type, dst_strides);
     } else if (c->src_in) {
@@ -188,11 +180,7 @@ static oassl_status emit_summand(oab_lower *l, const conv *c, const oab_layout *
     const oab_layout *layout = dst;
     uint32_t other;
     if (value == OAB_NONE) return OASSL_STATUS_OK;
-    if (type != dst->type) {
-        dnnl_dims_t strides;
-        channels_last(c->dst, strides);
-        OAB_TRY(oab_onednn_strided_layout(l, 4, c->dst, strides, type, &layout));
-    }
+    if (type != dst->type) OAB_TRY(oab_onednn_8bit_layout(l, c->dst, type, &layout));
     OAB_TRY(oab_onednn_form(l, value, layout, &other));
     return oab_onednn_copy(l, other, dst_buffer, oab_md_bytes(&dst->md));
 }
@@ -200,12 +188,7 @@ static oassl_status emit_summand(oab_lower *l, const conv *c, const oab_layout *
 /* A folded source is the same memory, seen with other extents. */
 static oassl_status src_buffer_of(oab_lower *l, const conv *c, const oab_layout *layout, uint32_t *out_buffer) {
     const uint32_t value = oab_onednn_operand(l, l->current, 0);
-    dnnl_dims_t dims, strides;
-    if (c->folded) {
-        shape_of(l, value, dims);
-        channels_last(dims, strides);
-        OAB_TRY(oab_onednn_strided_layout(l, 4, dims, strides, c->src_type, &layout));
-    }
+    if (c->folded) OAB_TRY(oab_onednn_8bit_layout(l, l->graph->values[value].shape, c->src_type, &layout));
     return oab_onednn_form(l, value, layout, out_buffer);
 }
 

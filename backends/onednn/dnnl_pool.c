@@ -1,4 +1,5 @@
-/* Pooling in the layout of its input.  The forward maximum leaves a workspace for the backward one. */
+/* Pooling in the layout of its input, by oneDNN but for 8-bit maxima (native_pool.c).  The forward maximum leaves a
+ * workspace for the backward one. */
 #include "internal.h"
 
 typedef struct pool {
@@ -64,11 +65,36 @@ static oassl_status new_workspace(oab_lower *l, const pool *p, uint32_t *out_buf
     return oab_onednn_buffer(l, oab_md_bytes(&p->workspace_layout->md), out_buffer);
 }
 
+/* A maximum for inference of what 8-bit convolutions leave. */
+static oassl_status reads_u8(oab_lower *l, const pool *p, int *out_yes) {
+    const oab_layout *innermost;
+    *out_yes = p->algorithm == dnnl_pooling_max && l->fusions[l->current].partner == OAB_NONE &&
+               p->src_layout->type == dnnl_u8;
+    if (!*out_yes) return OASSL_STATUS_OK;
+    OAB_TRY(oab_onednn_8bit_layout(l, p->src, dnnl_u8, &innermost));
+    *out_yes = oab_md_equal(&p->src_layout->md, &innermost->md);
+    return OASSL_STATUS_OK;
+}
+
+static oassl_status lower_max_u8(oab_lower *l, pool *p, uint32_t src, uint32_t dst) {
+    oab_node *node;
+    uint32_t args[2]; /* y, x */
+    OAB_TRY(oab_onednn_8bit_layout(l, p->dst, dnnl_u8, &p->dst_layout));
+    OAB_TRY(oab_onednn_form(l, src, p->src_layout, &args[1]));
+    OAB_TRY(oab_onednn_form_result(l, dst, p->dst_layout, &args[0]));
+    OAB_TRY(oab_onednn_make_node(l, l->current, &node));
+    return oab_onednn_emit_kernel(l, oab_onednn_max_pool_u8, node, args, 2, 1, OAB_NONE,
+                                  oab_onednn_max_pool_scratch(l->plan, node->in));
+}
+
 static oassl_status lower_forward(oab_lower *l, pool *p) {
     oab_fusion *fusion = &l->fusions[l->current];
     const uint32_t src = oab_onednn_operand(l, l->current, 0), dst = l->graph->nodes[l->current].first_output;
     uint32_t y;
+    int is_u8;
     OAB_TRY(source_layout(l, src, p));
+    OAB_TRY(reads_u8(l, p, &is_u8));
+    if (is_u8) return lower_max_u8(l, p, src, dst);
     OAB_TRY(forward_descriptor(l, fusion->partner == OAB_NONE ? dnnl_forward_inference : dnnl_forward_training, p));
     OAB_TRY(new_workspace(l, p, &fusion->workspace));
     OAB_TRY(oab_onednn_form_result(l, dst, p->dst_layout, &y));

@@ -174,6 +174,15 @@ oassl_status oab_onednn_buffer(oab_lower *l, uint64_t bytes, uint32_t *out_buffe
 oassl_status oab_onednn_plain_layout(oab_lower *l, int32_t rank, const int64_t *dims, const oab_layout **out_layout);
 oassl_status oab_onednn_strided_layout(oab_lower *l, int32_t rank, const int64_t *dims, const int64_t *strides,
                                        dnnl_data_type_t type, const oab_layout **out_layout);
+/* 8-bit convolutions are fastest, and summands of two types fit together, with channels innermost. */
+static inline void oab_channels_last(const int64_t dims[4], dnnl_dims_t strides) {
+    strides[1] = 1;
+    strides[3] = dims[1];
+    strides[2] = dims[1] * dims[3];
+    strides[0] = dims[1] * dims[3] * dims[2];
+}
+oassl_status oab_onednn_8bit_layout(oab_lower *l, const int64_t dims[4], dnnl_data_type_t type,
+                                    const oab_layout **out_layout);
 oassl_status oab_onednn_layout_of(oab_lower *l, dnnl_primitive_desc_t pd, dnnl_query_t what, int32_t rank,
                                   const int64_t *dims, const oab_layout **out_layout);
 /* The value row-major, or as `layout` (extents of the layout may regroup those of the value); reorders when needed. */
@@ -262,6 +271,7 @@ OAB_KERNEL(unary);
 OAB_KERNEL(unary_grad);
 OAB_KERNEL(adam);
 OAB_KERNEL(count_non_finite);
+OAB_KERNEL(max_pool_u8);
 OAB_KERNEL(reduce);
 OAB_KERNEL(reduce_max_grad);
 OAB_KERNEL(softmax);
@@ -288,6 +298,7 @@ typedef struct oab_norm { /* how the operand of a batch normalisation lies in me
     int is_bf16, relu;
 } oab_norm;
 uint64_t oab_onednn_norm_scratch(const oab_norm *n);
+uint64_t oab_onednn_max_pool_scratch(const oassl_backend_plan *plan, const oassl_graph_value *x);
 uint64_t oab_onednn_sinkhorn_scratch(const oassl_backend_plan *plan, const oassl_graph_value *s);
 oassl_status oab_onednn_sinkhorn_extra(oab_lower *l, uint32_t node, const void **out_extra);
 

@@ -47,6 +47,22 @@ static void networks(cf_suite *s) {
     }
 }
 
+/* Between two convolutions, so that a plan in 8 bits pools 8 bits. */
+static void pools(cf_suite *s) {
+    static const cf_window windows[] = {{2, 2, 2, 2, 0, 0, 1, 1, 1},
+                                        {3, 3, 1, 1, 1, 1, 1, 1, 1},
+                                        {2, 5, 1, 3, 1, 0, 1, 1, 1},
+                                        {4, 1, 3, 1, 3, 0, 1, 1, 1}};
+    for (int k = 0; k < 8; k++) {
+        cf_graph *g = cf_begin(s, "pooled%d%s", k / 2, k % 2 ? "_average" : "");
+        if (!g) continue;
+        const cf_value x = relu(g, conv(g, cf_input(g, CF_RANDOM, CF_SHAPE(2, 3, 13, 11)), 17, 3, 1));
+        const cf_value y = cf_pool(g, k % 2 ? OASSL_OP_AVG_POOL : OASSL_OP_MAX_POOL, x, windows[k / 2]);
+        cf_output(g, conv(g, y, 8, 1, 1));
+        cf_check(g);
+    }
+}
+
 static void products(cf_suite *s) {
     cf_graph *g = cf_begin(s, "linear_gelu_linear");
     if (!g) return;
@@ -66,6 +82,7 @@ static int begin(cf_suite *s, int32_t precision, double tolerance) {
     s->precision = precision;
     s->tolerance = tolerance;
     networks(s);
+    pools(s);
     products(s);
     cases_conv2d(s);
     cases_chains(s);
