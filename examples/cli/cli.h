@@ -44,7 +44,7 @@ int cli_wrong(const cli_command *command, const char *format, ...) __attribute__
 
 /* What every command accepts; put CLI_COMMON_OPTIONS at the head of its table. */
 typedef struct cli_common {
-    const char *backend, *precision;
+    const char *backend, *precision, *identify;
     uint64_t threads;
     bool json, verbose, quiet;
 } cli_common;
@@ -58,6 +58,9 @@ extern cli_common common;
 /* Of the commands that compute with a model. */
 #define CLI_PRECISION_OPTION                                                                                          \
     {"--precision", CLI_TEXT, &common.precision, "P", "f32 (default), f32-fast, bf16, or int8 after oassl quantize", false}
+/* Of those that tell several sources apart. */
+#define CLI_IDENTIFY_OPTION                                                                                           \
+    {"--identify", CLI_TEXT, &common.identify, "RULE", "several sources: published (default) or suppress", false}
 #define CLI_END {NULL, CLI_FLAG, NULL, NULL, NULL, false}
 
 /* A context with the common options, the log on standard error, progress bar and Ctrl-C wired in.  NULL after
@@ -65,6 +68,8 @@ extern cli_common common;
 oassl_context *cli_open(int *out_code);
 /* What --precision says as OASSL_PRECISION_*; without it *out_precision stays.  Returns -1 to go on, else the exit code. */
 int cli_precision(const cli_command *command, int32_t *out_precision);
+/* What --identify says as OASSL_IDENTIFY_*, in the same way. */
+int cli_identify(const cli_command *command, int32_t *out_identify);
 const char *cli_precision_name(int32_t precision);
 /* A model that infers in this precision. */
 oassl_status cli_load_model(oassl_context *context, const char *path, int32_t precision, oassl_model **out_model);

@@ -202,8 +202,7 @@ static int add_protocols(oassl_metric *collect, const char *protocols, json_t *o
 }
 
 int cmd_eval(int argc, char **argv) {
-    const char *model_path = NULL, *data = NULL, *split = "test", *folder = NULL, *identify = "published",
-               *report_path = NULL;
+    const char *model_path = NULL, *data = NULL, *split = "test", *folder = NULL, *report_path = NULL;
     const char *protocols = NULL;
     uint64_t max = 0, n_overlays = 16, bootstrap = 1000, seed = 0;
     bool mismatched = false, skip = false;
@@ -220,7 +219,7 @@ int cmd_eval(int argc, char **argv) {
         {"--overlays", CLI_TEXT, &folder, "D", "folder for pictures of what was found", false},
         {"--n-overlays", CLI_UINT, &n_overlays, "N", "how many of them; default 16", false},
         {"--report", CLI_TEXT, &report_path, "F", "HTML page of the result, with the best and worst samples", false},
-        {"--identify", CLI_TEXT, &identify, "RULE", "several sources: published (default) or suppress", false},
+        CLI_IDENTIFY_OPTION,
         CLI_PRECISION_OPTION,
         CLI_COMMON_OPTIONS,
         CLI_END,
@@ -228,10 +227,9 @@ int cmd_eval(int argc, char **argv) {
     int code = cli_parse(&command, table, argc, argv);
     if (code >= 0) return code;
     int32_t precision = OASSL_PRECISION_F32;
+    oassl_evaluate_options options = OASSL_EVALUATE_OPTIONS_INIT;
     if ((code = cli_precision(&command, &precision)) >= 0) return code;
-    bool suppress = strcmp(identify, "suppress") == 0;
-    if (!suppress && strcmp(identify, "published") != 0)
-        return cli_wrong(&command, "--identify: expected published or suppress, found '%s'", identify);
+    if ((code = cli_identify(&command, &options.identify)) >= 0) return code;
     if (folder && mkdir(folder, 0777) != 0 && errno != EEXIST) {
         fprintf(stderr, "oassl eval: --overlays %s: %s\n", folder, strerror(errno));
         return 2;
@@ -240,9 +238,7 @@ int cmd_eval(int argc, char **argv) {
     if (!context) return code;
     oassl_model *model = NULL;
     overlays pictures = {context, folder, n_overlays};
-    oassl_evaluate_options options = OASSL_EVALUATE_OPTIONS_INIT;
     options.split = split;
-    options.identify = suppress ? OASSL_IDENTIFY_SUPPRESS : OASSL_IDENTIFY_PUBLISHED;
     options.max_samples = max;
     options.missing = skip ? OASSL_MISSING_SKIP : OASSL_MISSING_ERROR;
     if (folder) options.on_sample = write_overlay, options.user = &pictures;

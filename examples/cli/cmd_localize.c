@@ -91,7 +91,7 @@ static oassl_status localize(oassl_context *context, oassl_localizer *localizer,
 }
 
 int cmd_localize(int argc, char **argv) {
-    const char *model_path = NULL, *image = NULL, *audio = NULL, *out = NULL, *map = NULL, *identify = "published";
+    const char *model_path = NULL, *image = NULL, *audio = NULL, *out = NULL, *map = NULL;
     uint64_t sources = 0, width = 0, height = 0;
     const cli_option table[] = {
         {"--model", CLI_TEXT, &model_path, "W", "weights (safetensors)", true},
@@ -102,7 +102,7 @@ int cmd_localize(int argc, char **argv) {
         {"--map", CLI_TEXT, &map, "NPY", "heat-maps to write", false},
         {"--input-width", CLI_UINT, &width, "PIXELS", "network input; default: the model's square", false},
         {"--input-height", CLI_UINT, &height, "PIXELS", "", false},
-        {"--identify", CLI_TEXT, &identify, "RULE", "several sources: published (default) or suppress", false},
+        CLI_IDENTIFY_OPTION,
         CLI_PRECISION_OPTION,
         CLI_COMMON_OPTIONS,
         CLI_END,
@@ -110,17 +110,14 @@ int cmd_localize(int argc, char **argv) {
     int code = cli_parse(&command, table, argc, argv);
     if (code >= 0) return code;
     int32_t precision = OASSL_PRECISION_F32;
+    oassl_localizer_options options = OASSL_LOCALIZER_OPTIONS_INIT;
     if ((code = cli_precision(&command, &precision)) >= 0) return code;
-    bool suppress = strcmp(identify, "suppress") == 0;
-    if (!suppress && strcmp(identify, "published") != 0)
-        return cli_wrong(&command, "--identify: expected published or suppress, found '%s'", identify);
+    if ((code = cli_identify(&command, &options.identify)) >= 0) return code;
     oassl_context *context = cli_open(&code);
     if (!context) return code;
     oassl_model *model = NULL;
     oassl_localizer *localizer = NULL;
-    oassl_localizer_options options = OASSL_LOCALIZER_OPTIONS_INIT;
     options.n_sources = (uint32_t)sources;
-    options.identify = suppress ? OASSL_IDENTIFY_SUPPRESS : OASSL_IDENTIFY_PUBLISHED;
     options.input_width = (uint32_t)width;
     options.input_height = (uint32_t)height;
     oassl_status status = cli_load_model(context, model_path, precision, &model);

@@ -113,6 +113,13 @@ int cli_precision(const cli_command *command, int32_t *out_precision) {
     return cli_wrong(command, "--precision: expected f32, f32-fast, bf16 or int8, found '%s'", common.precision);
 }
 
+int cli_identify(const cli_command *command, int32_t *out_identify) {
+    if (!common.identify) return -1;
+    if (strcmp(common.identify, "published") == 0) return *out_identify = OASSL_IDENTIFY_PUBLISHED, -1;
+    if (strcmp(common.identify, "suppress") == 0) return *out_identify = OASSL_IDENTIFY_SUPPRESS, -1;
+    return cli_wrong(command, "--identify: expected published or suppress, found '%s'", common.identify);
+}
+
 oassl_status cli_load_model(oassl_context *context, const char *path, int32_t precision, oassl_model **out_model) {
     oassl_model_options options = OASSL_MODEL_OPTIONS_INIT;
     options.precision = precision;

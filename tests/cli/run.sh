@@ -52,6 +52,8 @@ for command in info synth "captions check" "captions encode" train eval localize
 done
 bad "--out is required" -- synth
 bad "--data is required" -- train --out run
+bad "published or suppress" -- localize --model m --image i --audio a --identify x
+bad "published or suppress" -- eval --model m --data d --identify x
 bad "--threads" -- info --threads two
 bad "--threads" -- info --threads -1
 bad "4096" -- info --threads 100000

@@ -73,6 +73,22 @@ static void write_inputs(void) {
 
 static void open_context(void) { MUST(oassl_context_create(&fault_options, &context)); }
 
+/* For a program that stays with the reference backend. */
+static inline int open_reference(void **state) {
+    (void)state;
+    write_inputs();
+    fault_options.backend = "reference";
+    fault_options.n_threads = 1;
+    open_context();
+    return 0;
+}
+
+static inline int close_reference(void **state) {
+    (void)state;
+    oassl_context_destroy(context);
+    return 0;
+}
+
 static oassl_status open_model(void) { return oassl_model_load(context, AT("in.safetensors"), NULL, &model); }
 
 static void close_model(void) { DROP(model, model); }

@@ -13,21 +13,6 @@
 
 static const char old_text[] = "what was there before";
 
-static int set_up(void **state) {
-    (void)state;
-    write_inputs();
-    fault_options.backend = "reference";
-    fault_options.n_threads = 1;
-    open_context();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    oassl_context_destroy(context);
-    return 0;
-}
-
 /* ---- what is on the disk ---------------------------------------------------------------------------------------- */
 
 static long n_temporary, n_old, n_files;
@@ -365,5 +350,5 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_writers), cmocka_unit_test(test_training),
                                        cmocka_unit_test(test_resuming), cmocka_unit_test(test_file_size_limit), cmocka_unit_test(test_report),
                                        cmocka_unit_test_teardown(test_small_disk, leave_small_disk)};
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, open_reference, close_reference);
 }

@@ -141,24 +141,13 @@ static bool fits(oassl_status status) {
 static const injector heap_memory = {"malloc", arm, disarm, fired, live, fits};
 
 static int set_up(void **state) {
-    (void)state;
     void *frames[4];
     backtrace(frames, 4); /* loads libgcc */
     dl_iterate_phdr(find_careless, NULL);
     for (int k = 0; k < N_CARELESS; k++) assert_true(careless[k].end > 0);
-    write_inputs();
-    fault_options.backend = "reference"; /* oneDNN 2.6's dnnl_engine_create crashes when malloc fails in it */
-    fault_options.n_threads = 1;
     fault_options.alloc = host_alloc;
     fault_options.free = host_free;
-    open_context();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    oassl_context_destroy(context);
-    return 0;
+    return open_reference(state); /* oneDNN 2.6's dnnl_engine_create crashes when malloc fails in it */
 }
 
 static void test_named(void **state) {
@@ -217,6 +206,6 @@ static void test_careless_libraries(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_named), cmocka_unit_test(test_writing),
                                        cmocka_unit_test(test_other), cmocka_unit_test(test_careless_libraries)};
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, close_reference);
 }
 #endif

@@ -6,21 +6,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-static int set_up(void **state) {
-    (void)state;
-    write_inputs();
-    fault_options.backend = "reference";
-    fault_options.n_threads = 1;
-    open_context();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    oassl_context_destroy(context);
-    return 0;
-}
-
 /* ---- media of a manifest ---------------------------------------------------------------------------------------- */
 
 /* Ways in which a file is not what it was. */
@@ -217,5 +202,5 @@ int main(void) {
                                        cmocka_unit_test(test_cut_short_after_reading),
                                        cmocka_unit_test(test_cut_short_while_open),
                                        cmocka_unit_test(test_run_folder_goes)};
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, open_reference, close_reference);
 }
