@@ -1,10 +1,11 @@
 /* The host is asked whether to go on at many places.  It says no at the first, second, ... of them: CANCELLED, nothing
  * left behind, and the same call made again gives the untroubled result. */
 #define FAULT_DIR OASSL_TEST_TMP "/fault_cancel"
+#include "fault/counted_memory.h"
 #include "fault/operations.h"
 
 static struct {
-    long at, seen, live;
+    long at, seen;
     bool fired;
 } host;
 
@@ -13,20 +14,6 @@ static int32_t progress(void *user, const char *task, uint64_t done, uint64_t to
     assert_non_null(task);
     host.fired = host.fired || host.seen == host.at;
     return host.seen++ == host.at;
-}
-
-static void *host_alloc(void *user, size_t bytes, size_t alignment) {
-    (void)user;
-    void *block = NULL;
-    if (posix_memalign(&block, alignment, bytes ? bytes : 1) != 0) return NULL;
-    __atomic_add_fetch(&host.live, 1, __ATOMIC_RELAXED);
-    return block;
-}
-
-static void host_free(void *user, void *block) {
-    (void)user;
-    if (block) __atomic_sub_fetch(&host.live, 1, __ATOMIC_RELAXED);
-    free(block);
 }
 
 static void arm(long at) {
@@ -41,10 +28,9 @@ static long disarm(void) {
 }
 
 static bool fired(void) { return host.fired; }
-static long live(void) { return __atomic_load_n(&host.live, __ATOMIC_RELAXED); }
 static bool fits(oassl_status status) { return status == OASSL_STATUS_CANCELLED; }
 
-static const injector cancelling = {"poll", arm, disarm, fired, live, fits};
+static const injector cancelling = {"poll", arm, disarm, fired, count_blocks, fits};
 
 static int set_up(void **state) {
     (void)state;
@@ -57,15 +43,15 @@ static void use_backend(const char *backend) {
     fault_options.backend = backend;
     fault_options.backend_path = OASSL_TEST_BACKENDS;
     fault_options.n_threads = 1;
-    fault_options.alloc = host_alloc;
-    fault_options.free = host_free;
+    fault_options.alloc = counted_alloc;
+    fault_options.free = counted_free;
     fault_options.progress = progress;
     open_context();
 }
 
 static void close_context(void) {
     oassl_context_destroy(context);
-    assert_int_equal(live(), 0);
+    assert_int_equal(count_blocks(), 0);
 }
 
 static void test_reference(void **state) {

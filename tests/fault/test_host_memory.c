@@ -1,30 +1,21 @@
 /* The host's allocator refuses request number i, for every i: OUT_OF_MEMORY, no block left behind, and the object works
  * again when there is memory again (or, a trainer whose weights are lost, says so). */
 #define FAULT_DIR OASSL_TEST_TMP "/fault_host"
+#include "fault/counted_memory.h"
 #include "fault/operations.h"
 
 static struct {
-    long at, seen, live;
+    long at, seen;
     bool fired;
 } memory;
 
 static void *host_alloc(void *user, size_t bytes, size_t alignment) {
-    (void)user;
     long number = __atomic_fetch_add(&memory.seen, 1, __ATOMIC_RELAXED);
     if (number == __atomic_load_n(&memory.at, __ATOMIC_RELAXED)) {
         __atomic_store_n(&memory.fired, true, __ATOMIC_RELAXED);
         return NULL;
     }
-    void *block = NULL;
-    if (posix_memalign(&block, alignment, bytes ? bytes : 1) != 0) return NULL;
-    __atomic_add_fetch(&memory.live, 1, __ATOMIC_RELAXED);
-    return block;
-}
-
-static void host_free(void *user, void *block) {
-    (void)user;
-    if (block) __atomic_sub_fetch(&memory.live, 1, __ATOMIC_RELAXED);
-    free(block);
+    return counted_alloc(user, bytes, alignment);
 }
 
 static void arm(long at) {
@@ -40,10 +31,9 @@ static long disarm(void) {
 }
 
 static bool fired(void) { return __atomic_load_n(&memory.fired, __ATOMIC_RELAXED); }
-static long live(void) { return __atomic_load_n(&memory.live, __ATOMIC_RELAXED); }
 static bool fits(oassl_status status) { return status == OASSL_STATUS_OUT_OF_MEMORY; }
 
-static const injector host_memory = {"request", arm, disarm, fired, live, fits};
+static const injector host_memory = {"request", arm, disarm, fired, count_blocks, fits};
 
 static int set_up(void **state) {
     (void)state;
@@ -57,13 +47,13 @@ static void use_backend(const char *backend) {
     fault_options.backend_path = OASSL_TEST_BACKENDS;
     fault_options.n_threads = 1;
     fault_options.alloc = host_alloc;
-    fault_options.free = host_free;
+    fault_options.free = counted_free;
     open_context();
 }
 
 static void close_context(void) {
     oassl_context_destroy(context);
-    if (live() != 0) fail_msg("%ld blocks left when the context is gone", live());
+    if (count_blocks() != 0) fail_msg("%ld blocks left when the context is gone", count_blocks());
 }
 
 static void test_reference(void **state) {

@@ -10,29 +10,17 @@
 
 #include <cmocka.h>
 
+#include "fault/counted_memory.h"
 #include "model/text_encoder.h"
 #include "oassl/encoder.h"
 #include "oassl/loss.h"
 
-static struct {
-    long left; /* requests until the refusal; negative = never */
-    long live; /* blocks not yet freed */
-} memory;
+static long left; /* requests until the refusal; negative = never */
 
-static void *count_alloc(void *user, size_t bytes, size_t alignment) {
-    (void)user;
-    void *block = NULL;
-    if (memory.left == 0) return NULL;
-    if (memory.left > 0) memory.left--;
-    if (posix_memalign(&block, alignment, bytes ? bytes : 1) != 0) return NULL;
-    __atomic_add_fetch(&memory.live, 1, __ATOMIC_RELAXED);
-    return block;
-}
-
-static void count_free(void *user, void *block) {
-    (void)user;
-    if (block) __atomic_sub_fetch(&memory.live, 1, __ATOMIC_RELAXED);
-    free(block);
+static void *refusing_alloc(void *user, size_t bytes, size_t alignment) {
+    if (left == 0) return NULL;
+    if (left > 0) left--;
+    return counted_alloc(user, bytes, alignment);
 }
 
 static oassl_context *context;
@@ -41,17 +29,17 @@ typedef oassl_status (*action)(void);
 
 /* Runs `act` with the first, second, ... allocation refused until it gets through. */
 static void refuse_each(const char *name, action act) {
-    memory.left = -1;
+    left = -1;
     oassl_status status = act(); /* lets caches of the context fill */
     if (status != OASSL_STATUS_OK) fail_msg("%s: %s", name, oassl_last_error());
     long n = 0;
     do {
-        long before = memory.live;
-        memory.left = n;
+        long before = count_blocks();
+        left = n;
         status = act();
-        int refused = memory.left == 0;
-        memory.left = -1;
-        if (memory.live != before) fail_msg("%s: %ld blocks leaked at request %ld", name, memory.live - before, n);
+        int refused = left == 0;
+        left = -1;
+        if (count_blocks() != before) fail_msg("%s: %ld blocks leaked at request %ld", name, count_blocks() - before, n);
         if (status != OASSL_STATUS_OK && status != OASSL_STATUS_OUT_OF_MEMORY)
             fail_msg("%s: request %ld refused gave status %d: %s", name, n, status, oassl_last_error());
         if (status == OASSL_STATUS_OK && !refused) break;
@@ -154,16 +142,16 @@ static int open_counting(void **state) {
     oassl_context_options options = OASSL_CONTEXT_OPTIONS_INIT;
     options.backend = "reference";
     options.n_threads = 1;
-    options.alloc = count_alloc;
-    options.free = count_free;
-    memory.left = -1;
+    options.alloc = refusing_alloc;
+    options.free = counted_free;
+    left = -1;
     return oassl_context_create(&options, &context) == OASSL_STATUS_OK ? 0 : -1;
 }
 
 static int close_counting(void **state) {
     (void)state;
     oassl_context_destroy(context);
-    return memory.live == 0 ? 0 : -1;
+    return count_blocks() == 0 ? 0 : -1;
 }
 
 int main(void) {
