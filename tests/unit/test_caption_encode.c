@@ -3,10 +3,10 @@
 #include "hostile.h"
 
 #include <sys/wait.h>
-#include <time.h>
 
 #include "base/sha256.h"
 #include "oassl/caption.h"
+#include "support/growth.h"
 #include "text/caption_encode.h"
 #include "text/caption_prompt.h"
 
@@ -420,26 +420,27 @@ static void test_hostile(void **state) {
     check_line("{\"id\": \"a\0\"}", 12, "NUL byte");
 }
 
-/* 200,000 lines in under 5 s of this processor's time. */
-static void test_many_lines(void **state) {
-    (void)state;
+static void load_lines(int n) {
     static const char line[] = "{\"id\": \"clip%06d\", \"labels\": [\"guitar\"], \"foreground\": \"an image of a man "
                                "with a dark coat playing an "
                                "acoustic guitar on a chair\", \"background\": \"an image of a sofa, a lamp, two "
                                "violins and a closed piano\"}\n";
     FILE *file = fopen(TMP("many.jsonl"), "w");
     assert_non_null(file);
-    for (int i = 0; i < 200000; i++) fprintf(file, line, i);
+    for (int i = 0; i < n; i++) fprintf(file, line, i);
     assert_int_equal(fclose(file), 0);
     oai_caption_set *set;
-    clock_t start = clock();
     assert_ok(oai_caption_set_load(host, TMP("many.jsonl"), NULL, &set));
-    double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
-    print_message("200,000 lines: %.2f s\n", seconds);
-    assert_int_equal(set->n_captions, 200000);
-    assert_true(seconds < 5);
+    assert_int_equal(set->n_captions, n);
     oai_caption_set_destroy(set);
     unlink(TMP("many.jsonl"));
+}
+
+static void test_time_grows_with_lines(void **state) {
+    (void)state;
+    const double times = growth(load_lines, 25000);
+    print_message("eight times the lines: %.1f times the time\n", times);
+    assert_true(times < 24);
 }
 
 int main(void) {
@@ -448,6 +449,6 @@ int main(void) {
                                        cmocka_unit_test(test_torn_journal),   cmocka_unit_test(test_failing_memory),
                                        cmocka_unit_test(test_locked_journal), cmocka_unit_test(test_composites),
                                        cmocka_unit_test(test_bad_composites), cmocka_unit_test(test_hostile),
-                                       cmocka_unit_test(test_many_lines)};
+                                       cmocka_unit_test(test_time_grows_with_lines)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
