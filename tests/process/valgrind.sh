@@ -3,7 +3,8 @@
 # exits 1 if one of them failed or leaked.  Logs are in BUILD/valgrind.
 #
 # Left out: fault_test_heap (a malloc of its own, which valgrind replaces), process_test_resources (measures processor time),
-# unit_test_layers (reads sources only), and what takes too long fifty times slower (docs/reliability.md).
+# unit_test_layers (reads sources only), and those of valgrind.slow, 15 to 30 minutes each: by name.  Faults are injected at
+# fewer points.
 # oneDNN: valgrind 3.19 does not know AVX-512, so it is held to AVX2.  One processor, so that contexts take one thread:
 # memcheck runs one thread at a time anyhow.
 set -u
@@ -11,7 +12,7 @@ folder=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$1" && pwd)
 shift
 left_out="fault_test_heap process_test_resources unit_test_layers $(cat "$folder/valgrind.slow")"
-export ONEDNN_MAX_CPU_ISA=AVX2 OASSL_TEST_COMPUTE_THREADS=1 OASSL_TEST_LIGHT=1
+export ONEDNN_MAX_CPU_ISA=AVX2 OASSL_TEST_COMPUTE_THREADS=1 OASSL_TEST_LIGHT=1 OASSL_FAULT_POINTS="${OASSL_FAULT_POINTS:-24}"
 processor=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//') # the first that we may use
 mkdir -p "$build/valgrind"
 cd "$build" || exit 1
