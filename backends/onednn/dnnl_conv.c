@@ -11,7 +11,8 @@ typedef struct conv {
     oab_md src_md, weight_md, dst_md, bias_md;
     const oab_layout *src_in, *dst_in; /* layouts of more pictures to be read in; NULL: oneDNN's choice */
     oab_quantized quantized;           /* of an 8-bit one; weights owned */
-    int folded;                        /* by fold_stride */
+    float *folded;                     /* weights of another one after fold_stride, owned */
+    int is_folded;
     float sum_scale;
 } conv;
 
@@ -26,16 +27,17 @@ static dnnl_status_t make_descriptors(conv *c) {
     const dnnl_dims_t one = {1};
     dnnl_dims_t src_strides, dst_strides;
     dnnl_status_t status;
+    oab_channels_last(c->src, src_strides);
+    oab_channels_last(c->dst, dst_strides);
     if (is_8bit(c->src_type)) {
-        oab_channels_last(c->src, src_strides);
-        oab_channels_last(c->dst, dst_strides);
         status = oab_md_strided(&c->src_md, 4, c->src, c->src_type, src_strides);
         if (status == dnnl_success) status = oab_md_strided(&c->dst_md, 4, c->dst, c->dst_type, dst_strides);
     } else if (c->src_in) {
         status = oab_md_part(&c->src_md, &c->src_in->md, c->src);
         if (status == dnnl_success) status = oab_md_part(&c->dst_md, &c->dst_in->md, c->dst);
     } else {
-        status = oab_md_any(&c->src_md, 4, c->src, c->src_type);
+        status = c->is_folded ? oab_md_strided(&c->src_md, 4, c->src, c->src_type, src_strides)
+                              : oab_md_any(&c->src_md, 4, c->src, c->src_type);
         if (status == dnnl_success) status = oab_md_any(&c->dst_md, 4, c->dst, c->dst_type);
     }
     if (status == dnnl_success) status = oab_md_any(&c->weight_md, c->weight_rank, c->weight, c->weight_type);
@@ -142,12 +144,14 @@ static dnnl_status_t forward_descriptor(const oab_lower *l, const conv *c, const
 }
 
 static oassl_status weight_buffer(oab_lower *l, const conv *c, const oab_layout *layout, uint32_t *out_buffer) {
-    if (!c->quantized.weights) return oab_onednn_form(l, oab_onednn_operand(l, l->current, 1), layout, out_buffer);
+    const void *own = c->quantized.weights ? (const void *)c->quantized.weights : c->folded;
+    if (!own) return oab_onednn_form(l, oab_onednn_operand(l, l->current, 1), layout, out_buffer);
     const oab_layout *from;
     int64_t strides[5], step = 1;
     for (int32_t k = c->weight_rank; k-- > 0; step *= c->weight[k]) strides[k] = step;
-    OAB_TRY(oab_onednn_strided_layout(l, c->weight_rank, c->weight, strides, dnnl_s8, &from));
-    return oab_onednn_pack(l, c->quantized.weights, from, layout, out_buffer);
+    OAB_TRY(oab_onednn_strided_layout(l, c->weight_rank, c->weight, strides, c->quantized.weights ? dnnl_s8 : dnnl_f32,
+                                      &from));
+    return oab_onednn_pack(l, own, from, layout, out_buffer);
 }
 
 static oassl_status bias_arg(oab_lower *l, const conv *c, oab_arg *out_arg) {
@@ -180,7 +184,7 @@ static oassl_status emit_summand(oab_lower *l, const conv *c, const oab_layout *
     const oab_layout *layout = dst;
     uint32_t other;
     if (value == OAB_NONE) return OASSL_STATUS_OK;
-    if (type != dst->type) OAB_TRY(oab_onednn_8bit_layout(l, c->dst, type, &layout));
+    if (type != dst->type) OAB_TRY(oab_onednn_innermost_layout(l, c->dst, type, &layout));
     OAB_TRY(oab_onednn_form(l, value, layout, &other));
     return oab_onednn_copy(l, other, dst_buffer, oab_md_bytes(&dst->md));
 }
@@ -188,7 +192,7 @@ static oassl_status emit_summand(oab_lower *l, const conv *c, const oab_layout *
 /* A folded source is the same memory, seen with other extents. */
 static oassl_status src_buffer_of(oab_lower *l, const conv *c, const oab_layout *layout, uint32_t *out_buffer) {
     const uint32_t value = oab_onednn_operand(l, l->current, 0);
-    if (c->folded) OAB_TRY(oab_onednn_8bit_layout(l, l->graph->values[value].shape, c->src_type, &layout));
+    if (c->is_folded) OAB_TRY(oab_onednn_innermost_layout(l, l->graph->values[value].shape, c->src_type, &layout));
     return oab_onednn_form(l, value, layout, out_buffer);
 }
 
@@ -214,34 +218,51 @@ static oassl_status emit_forward(oab_lower *l, const conv *c, dnnl_primitive_des
 /* Tap x of a row becomes channel group x mod s of tap x / s, after `before` zeros. */
 static oassl_status fold_weights(const oab_lower *l, conv *c, int64_t s, int64_t before, int64_t folded_width) {
     const int64_t kernels = c->weight[0], channels = c->weight[1], rows = c->weight[2], width = c->weight[3];
-    const int8_t *from = c->quantized.weights;
-    int8_t *to = oab_onednn_alloc(l->host, (uint64_t)(kernels * s * channels * rows * folded_width));
+    const int8_t *quantized = c->quantized.weights;
+    const float *plain = oab_onednn_contents(l, oab_onednn_operand(l, l->current, 1));
+    const uint64_t bytes = (uint64_t)(kernels * s * channels * rows * folded_width) * (quantized ? 1 : sizeof(float));
+    void *to = oab_onednn_alloc(l->host, bytes);
     if (!to) return OASSL_STATUS_OUT_OF_MEMORY;
-    c->quantized.weights = to;
     for (int64_t k = 0; k < kernels; k++)
         for (int64_t i = 0; i < channels; i++)
             for (int64_t y = 0; y < rows; y++)
                 for (int64_t x = 0; x < width; x++) {
-                    const int64_t at = before + x, channel = at % s * channels + i;
-                    to[((k * s * channels + channel) * rows + y) * folded_width + at / s] =
-                        from[((k * channels + i) * rows + y) * width + x];
+                    const int64_t folded_x = before + x, channel = folded_x % s * channels + i;
+                    const int64_t from = ((k * channels + i) * rows + y) * width + x;
+                    const int64_t at = ((k * s * channels + channel) * rows + y) * folded_width + folded_x / s;
+                    if (quantized)
+                        ((int8_t *)to)[at] = quantized[from];
+                    else
+                        ((float *)to)[at] = plain[from];
                 }
-    oab_onednn_free(l->host, (void *)(uintptr_t)from);
+    if (quantized) {
+        oab_onednn_free(l->host, (void *)(uintptr_t)quantized);
+        c->quantized.weights = to;
+    } else {
+        c->folded = to;
+    }
     return OASSL_STATUS_OK;
 }
 
-/* 8-bit products come four channels at a time, three of which are nothing in a picture of one channel.  Where the
- * stride is s, s neighbours in a row with channels innermost are one pixel of s times the channels in a row of stride
- * 1; the kernel, begun with zeros to fit, is folded in the same way. */
+/* Channels that products come in: the last group is filled with zeros. */
+static int64_t in_groups(const conv *c, int64_t channels) {
+    const int64_t group = is_8bit(c->src_type) ? 4 : 2;
+    return (channels + group - 1) / group * group;
+}
+
+/* In reduced precision most of a first layer's products may be of zeros: three of four in 8 bits and a picture of one
+ * channel.  Where the stride is s, s neighbours in a row with channels innermost are one pixel of s times the channels
+ * in a row of stride 1; the kernel, begun with zeros to fit, is folded in the same way. */
 static oassl_status fold_stride(const oab_lower *l, conv *c) {
     oab_conv_geometry *g = &c->geometry;
     const int64_t s = g->stride[1], width = c->weight[3], in = c->src[3] / s;
     const int64_t pad = (g->pad[1] + s - 1) / s, before = pad * s - g->pad[1];
     const int64_t folded_width = (before + width + s - 1) / s, pad_end = c->dst[3] - 1 + folded_width - pad - in;
-    const int fits = s > 1 && s * c->src[1] <= 4 && c->src[3] % s == 0 && !g->dilation[1] && c->weight_rank == 4;
-    if (!fits || folded_width >= width || pad_end < 0) return OASSL_STATUS_OK;
+    const int fits = s > 1 && c->src[1] <= 4 && c->src[3] % s == 0 && !g->dilation[1] && c->weight_rank == 4;
+    if (!fits || pad_end < 0) return OASSL_STATUS_OK;
+    if (folded_width * in_groups(c, s * c->src[1]) >= width * in_groups(c, c->src[1])) return OASSL_STATUS_OK;
     OAB_TRY(fold_weights(l, c, s, before, folded_width));
-    c->folded = 1;
+    c->is_folded = 1;
     c->src[1] = c->weight[1] = s * c->src[1];
     c->src[3] = in;
     c->weight[3] = folded_width;
@@ -255,14 +276,21 @@ static oassl_status quantize(oab_lower *l, conv *c) {
     const oab_fusion *fusion = &l->fusions[l->current];
     const float dst_scale = is_8bit(c->dst_type) ? l->values[fusion->result].scale : 1.0f;
     if (fusion->sum != OAB_NONE && is_8bit(c->dst_type)) c->sum_scale = l->values[fusion->sum].scale;
-    OAB_TRY(oab_onednn_quantize(l, l->values[oab_onednn_operand(l, l->current, 0)].scale, dst_scale, &c->quantized));
-    return fold_stride(l, c);
+    return oab_onednn_quantize(l, l->values[oab_onednn_operand(l, l->current, 0)].scale, dst_scale, &c->quantized);
+}
+
+/* Weights known now, and of no interest to a gradient. */
+static int may_be_folded(const oab_lower *l, const conv *c) {
+    const uint32_t src = oab_onednn_operand(l, l->current, 0), weight = oab_onednn_operand(l, l->current, 1);
+    return c->src_type != dnnl_f32 && oab_onednn_contents(l, weight) && !l->values[src].in_gradient &&
+           !l->values[weight].in_gradient;
 }
 
 static oassl_status lower_conv_with(oab_lower *l, conv *c, dnnl_status_t *out_status) {
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
     oassl_status result = is_8bit(c->src_type) ? quantize(l, c) : OASSL_STATUS_OK;
+    if (result == OASSL_STATUS_OK && may_be_folded(l, c)) result = fold_stride(l, c);
     *out_status = result == OASSL_STATUS_OK ? make_descriptors(c) : dnnl_out_of_memory;
     if (*out_status == dnnl_success) *out_status = fused_attr(l, c, &attr);
     if (*out_status == dnnl_success)
@@ -272,6 +300,7 @@ static oassl_status lower_conv_with(oab_lower *l, conv *c, dnnl_status_t *out_st
     if (pd) dnnl_primitive_desc_destroy(pd);
     if (attr) dnnl_primitive_attr_destroy(attr);
     oab_onednn_free(l->host, (void *)(uintptr_t)c->quantized.weights);
+    oab_onednn_free(l->host, c->folded);
     release(c);
     return result;
 }

@@ -71,7 +71,7 @@ static oassl_status reads_u8(oab_lower *l, const pool *p, int *out_yes) {
     *out_yes = p->algorithm == dnnl_pooling_max && l->fusions[l->current].partner == OAB_NONE &&
                p->src_layout->type == dnnl_u8;
     if (!*out_yes) return OASSL_STATUS_OK;
-    OAB_TRY(oab_onednn_8bit_layout(l, p->src, dnnl_u8, &innermost));
+    OAB_TRY(oab_onednn_innermost_layout(l, p->src, dnnl_u8, &innermost));
     *out_yes = oab_md_equal(&p->src_layout->md, &innermost->md);
     return OASSL_STATUS_OK;
 }
@@ -79,7 +79,7 @@ static oassl_status reads_u8(oab_lower *l, const pool *p, int *out_yes) {
 static oassl_status lower_max_u8(oab_lower *l, pool *p, uint32_t src, uint32_t dst) {
     oab_node *node;
     uint32_t args[2]; /* y, x */
-    OAB_TRY(oab_onednn_8bit_layout(l, p->dst, dnnl_u8, &p->dst_layout));
+    OAB_TRY(oab_onednn_innermost_layout(l, p->dst, dnnl_u8, &p->dst_layout));
     OAB_TRY(oab_onednn_form(l, src, p->src_layout, &args[1]));
     OAB_TRY(oab_onednn_form_result(l, dst, p->dst_layout, &args[0]));
     OAB_TRY(oab_onednn_make_node(l, l->current, &node));

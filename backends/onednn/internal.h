@@ -181,7 +181,7 @@ static inline void oab_channels_last(const int64_t dims[4], dnnl_dims_t strides)
     strides[2] = dims[1] * dims[3];
     strides[0] = dims[1] * dims[3] * dims[2];
 }
-oassl_status oab_onednn_8bit_layout(oab_lower *l, const int64_t dims[4], dnnl_data_type_t type,
+oassl_status oab_onednn_innermost_layout(oab_lower *l, const int64_t dims[4], dnnl_data_type_t type,
                                     const oab_layout **out_layout);
 oassl_status oab_onednn_layout_of(oab_lower *l, dnnl_primitive_desc_t pd, dnnl_query_t what, int32_t rank,
                                   const int64_t *dims, const oab_layout **out_layout);

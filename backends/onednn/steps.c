@@ -120,8 +120,8 @@ oassl_status oab_onednn_plain_layout(oab_lower *l, int32_t rank, const int64_t *
     return oab_onednn_strided_layout(l, rank, dims, strides, dnnl_f32, out_layout);
 }
 
-oassl_status oab_onednn_8bit_layout(oab_lower *l, const int64_t dims[4], dnnl_data_type_t type,
-                                    const oab_layout **out_layout) {
+oassl_status oab_onednn_innermost_layout(oab_lower *l, const int64_t dims[4], dnnl_data_type_t type,
+                                         const oab_layout **out_layout) {
     dnnl_dims_t strides;
     oab_channels_last(dims, strides);
     return oab_onednn_strided_layout(l, 4, dims, strides, type, out_layout);
