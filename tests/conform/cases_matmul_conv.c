@@ -96,8 +96,7 @@ static const conv_case odd_convs[] = {
     {"batch5", 5, 3, 8, 8, 4, {3, 3, 1, 1, 1, 1, 1, 1, 1}},
     {"stem", 1, 3, 32, 40, 64, {7, 7, 2, 2, 3, 3, 1, 1, 1}},
     {"stem_audio", 1, 1, 33, 25, 64, {7, 7, 2, 2, 3, 3, 1, 1, 1}},
-    {"stem_audio_even", 2, 1, 33, 24, 64, {7, 7, 2, 2, 3, 3, 1, 1, 1}}, /* fits the stride: see fold_stride of onednn
-                                                                         */
+    {"stem_audio_even", 2, 1, 33, 24, 64, {7, 7, 2, 2, 3, 3, 1, 1, 1}}, /* rows that the stride divides */
     {"one_channel_s2x4", 2, 1, 9, 16, 8, {3, 5, 2, 4, 1, 2, 1, 1, 1}},
     {"one_channel_s3", 1, 1, 8, 12, 5, {3, 4, 3, 3, 0, 1, 1, 1, 1}},
     {"two_channels_s2", 2, 2, 9, 10, 6, {5, 5, 2, 2, 2, 2, 1, 1, 1}},
